@@ -1,0 +1,43 @@
+"""Keeps every test away from the developer's own settings, secrets and dlt folders."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_STEERS_DLT = ("SOURCES__", "DESTINATION__", "PIPELINE__", "LOAD__", "RUNTIME__", "DLT_", "THREECX_", "XDG_")
+
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "prove", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def _isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(_STEERS_DLT)]:
+        patch.delenv(name)
+    home = folder / "home"
+    home.mkdir()
+    patch.setenv("HOME", str(home))
+    patch.setenv("DLT_DATA_DIR", str(home / ".dlt"))
+    patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    patch.chdir(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For fixtures that live longer than one test."""
+    with pytest.MonkeyPatch.context() as patch:
+        _isolate(patch, tmp_path_factory.mktemp("session"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _isolated_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home and a working folder of its own for each test; nothing of it lies in the test's `tmp_path`."""
+    with pytest.MonkeyPatch.context() as patch:
+        _isolate(patch, tmp_path_factory.mktemp("isolated"))
+        yield
