@@ -1,0 +1,168 @@
+"""What a day does to a fleet, and what happens to it while somebody reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from .catalogue import next_release, people
+from .device import link_of
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+
+__all__ = ["Day", "change_something", "day"]
+
+GO, COME, COME_BACK = 0.004, 0.004, 0.3
+"""Share of the fleet that goes and that is new each day; share of the gone that comes back."""
+NEW_ADDRESS, MOVE, ROTATE, RENAME, FLIP = 0.02, 0.005, 0.006, 0.003, 0.15
+"""Share of the fleet to which each of these happens on a day."""
+ROLL_OUT = 0.4
+"""How likely a day sees a roll-out of firmware to half of a model's phones."""
+
+_PEOPLE = people()
+
+Ids = tuple[int, ...]
+
+
+class Day(NamedTuple):
+    """The Ids of the devices to which something happened; one may stand under several names."""
+
+    number: int
+    removed: Ids
+    added: Ids
+    returned: Ids
+    upgraded: Ids
+    """Run newer firmware now."""
+    outdated: Ids
+    """Newer firmware was released for them."""
+    readdressed: Ids
+    moved: Ids
+    """Have another DN."""
+    rotated: Ids
+    """Have another web password."""
+    renamed: Ids
+    flipped: Ids
+    """Went on or off line; shows in the `later` shape only."""
+
+
+def day(fleet: Fleet, rng: Random) -> Day:
+    """One day's changes. Phones that go, come or come back that day see nothing else of it."""
+    back = _some(rng, sorted(fleet.gone), COME_BACK)
+    removed = _some(rng, fleet.ids(), GO)
+    for device_id in removed:
+        fleet.remove(device_id)
+    stayed = fleet.ids()
+
+    def happens(share: float, change: Callable[[Fleet, Random, int], bool]) -> Ids:
+        return tuple(one for one in _some(rng, stayed, share) if change(fleet, rng, one))
+
+    upgraded, outdated = _rolled_out(fleet, rng) if stayed and rng.random() < ROLL_OUT else ((), ())
+    readdressed, moved = happens(NEW_ADDRESS, _readdress), happens(MOVE, _move)
+    rotated, renamed, flipped = happens(ROTATE, _rotate), happens(RENAME, _rename), happens(FLIP, _flip)
+    returned = tuple(one for one in back if one not in fleet)
+    for device_id in returned:
+        fleet.restore(device_id)
+    added = tuple(fleet.add()["Id"] for _ in range(_amount(rng, len(stayed) * COME)))
+    return Day(
+        *(fleet.days, removed, added, returned, upgraded, outdated),
+        *(readdressed, moved, rotated, renamed, flipped),
+    )
+
+
+def change_something(fleet: Fleet, rng: Random) -> None:
+    """One change as it may fall between two pages: a new Id, a low Id used again, one less, or an edit."""
+    ids = fleet.ids()
+    kind = rng.choice(("new", "low", "remove", "remove", "edit"))
+    if kind == "new" or len(ids) < 2:
+        fleet.add()
+    elif kind == "low":
+        free = rng.randrange(1, ids[-1])
+        fleet.add(device_id=free if free not in fleet else None)
+    elif kind == "remove":
+        fleet.remove(rng.choice(ids))
+    else:
+        _rotate(fleet, rng, rng.choice(ids))
+
+
+def _amount(rng: Random, expected: float) -> int:
+    return int(expected) + (rng.random() < expected % 1)
+
+
+def _some(rng: Random, ids: Sequence[int], share: float) -> Ids:
+    return tuple(sorted(rng.sample(ids, _amount(rng, len(ids) * share))))
+
+
+def _readdress(fleet: Fleet, rng: Random, device_id: int) -> bool:
+    registrar = fleet.find(device_id)["Registrar"]
+    if not registrar or not registrar.get("IpAddress"):
+        return False
+    address = fleet.maker.ip_address()
+    while address == registrar["IpAddress"]:
+        address = fleet.maker.ip_address()
+    link = link_of(address, fleet.maker.secret())
+    fleet.update(device_id, {"Registrar": {"IpAddress": address, "InterfaceLink": link}})
+    return True
+
+
+def _move(fleet: Fleet, rng: Random, device_id: int) -> bool:
+    fleet.update(device_id, {"DN": fleet.maker.new_dn()})
+    return True
+
+
+def _rotate(fleet: Fleet, rng: Random, device_id: int) -> bool:
+    fleet.update(device_id, {"PhoneWebPassword": fleet.maker.secret()})
+    return True
+
+
+def _rename(fleet: Fleet, rng: Random, device_id: int) -> bool:
+    dn = fleet.find(device_id)["DN"]
+    if not dn or dn["Type"] != "Extension":
+        return False
+    fleet.update(device_id, {"DN": {"Name": rng.choice([name for name in _PEOPLE if name != dn["Name"]])}})
+    return True
+
+
+def _flip(fleet: Fleet, rng: Random, device_id: int) -> bool:
+    fleet.update(device_id, {"Online": not fleet.find(device_id)["Online"]})
+    return True
+
+
+def _rolled_out(fleet: Fleet, rng: Random) -> tuple[Ids, Ids]:
+    """Half of one model's outdated phones get the newer firmware; if none is outdated, a newer one appears."""
+    phones = [row["Id"] for row in fleet.rows() if row["Registrar"] and row["Registrar"]["FirmwareVersion"]]
+    if not phones:
+        return (), ()
+    chosen = fleet.find(rng.choice(phones))["Registrar"]["Model"]
+    of_model = [one for one in phones if fleet.find(one)["Registrar"]["Model"] == chosen]
+    outdated = [one for one in of_model if fleet.find(one)["Registrar"]["FirmwareAvailable"]]
+    if not outdated:
+        return (), _released(fleet, of_model)
+    upgraded = _some(rng, outdated, 0.5) or (rng.choice(outdated),)
+    for device_id in upgraded:
+        registrar = fleet.find(device_id)["Registrar"]
+        firmware = registrar["FirmwareAvailable"]
+        agent = (registrar["UserAgent"] or "").replace(registrar["FirmwareVersion"], firmware)
+        fleet.update(
+            device_id,
+            {
+                "Registrar": {
+                    "FirmwareVersion": firmware,
+                    "FirmwareAvailable": None,
+                    "FirmwareOutdated": False,
+                    "UserAgent": agent,
+                }
+            },
+        )
+    return upgraded, ()
+
+
+def _released(fleet: Fleet, devices: Sequence[int]) -> Ids:
+    for device_id in devices:
+        registrar = fleet.find(device_id)["Registrar"]
+        firmware = next_release(registrar["FirmwareVersion"])
+        name = f"{registrar['Vendor']}-{registrar['Model']}-{firmware}"
+        update = {"FirmwareAvailable": firmware, "FirmwareOutdated": True, "FirmwareLatestId": name}
+        fleet.update(device_id, {"Registrar": update})
+    return tuple(devices)
