@@ -1,0 +1,1 @@
+"""Everything after reading: snapshots, comparison, history, views, and the commands that ask them."""

@@ -1,0 +1,93 @@
+"""Where the history lives: a DuckDB file that is opened once per run, for reading back and for loading."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.threecx.errors import DestinationError
+
+__all__ = ["DuckDbFile", "locked_by"]
+
+_HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_RETRY_SECONDS = 0.2
+
+
+class DuckDbFile:
+    """One DuckDB file, open for writing. Raises DestinationError when another program keeps it."""
+
+    def __init__(self, db: Path, dataset: str, *, wait_seconds: float) -> None:
+        self.db, self.dataset = db, dataset
+        self.connection = _connected(db, wait_seconds)
+        self.connection.execute("set TimeZone = 'UTC'")
+        row = self.connection.execute("select current_database()").fetchone()
+        catalog = str(row[0]) if row else ""
+        self.catalog = '"' + catalog.replace('"', '""') + '"'
+        self.schema = f'{self.catalog}."{dataset}"'
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self.connection.close()
+
+    def has_table(self, name: str) -> bool:
+        """Whether the table is there yet."""
+        found = self.connection.execute(
+            "select 1 from duckdb_tables()"
+            " where database_name = current_database() and schema_name = ? and table_name = ?",
+            [self.dataset, name],
+        )
+        return found.fetchone() is not None
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, some thousands at a time."""
+        cursor = self.connection.cursor()
+        try:
+            result = cursor.execute(sql, list(params))
+            while rows := result.fetchmany(10_000):
+                yield from rows
+        finally:
+            cursor.close()
+
+    def execute(self, statements: Sequence[str]) -> None:
+        """Runs statements as one transaction."""
+        self.connection.begin()
+        try:
+            for statement in statements:
+                self.connection.execute(statement)
+        except duckdb.Error:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+
+def locked_by(error: duckdb.Error) -> str | None:
+    """The program that holds the file, as DuckDB names it; None when the error is another one."""
+    if "lock" not in str(error):
+        return None
+    found = _HOLDER.search(str(error))
+    return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"
+
+
+def _connected(db: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return duckdb.connect(str(db))
+        except duckdb.Error as error:
+            holder = locked_by(error)
+            if holder is None:
+                raise DestinationError(
+                    f"open {db}", str(error).splitlines()[0], "Check the path, its permissions and the disk"
+                ) from error
+            if time.monotonic() >= deadline:
+                raise DestinationError(
+                    f"open {db}",
+                    f"{holder} holds it open, and did so for {wait_seconds:g} s",
+                    "Nothing was written. Close that program, or raise busy_timeout_seconds, and run again",
+                ) from error
+            time.sleep(_RETRY_SECONDS)

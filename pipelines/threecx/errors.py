@@ -1,0 +1,26 @@
+"""What can go wrong after reading: a guard refuses, or the destination fails.
+
+ThreecxError
+├── RefusedError        6  a guard holds an honest but suspicious reading back: look, then accept it or not
+└── DestinationError    7  the destination is busy or broken: wait, or mend it
+"""
+
+from __future__ import annotations
+
+from sources.threecx.errors import ThreecxError
+
+__all__ = ["DestinationError", "RefusedError"]
+
+
+class RefusedError(ThreecxError):
+    """A guard refused the snapshot before anything was written to the history."""
+
+    exit_code = 6
+    reason = "refused"
+
+
+class DestinationError(ThreecxError):
+    """The destination could not be read or written."""
+
+    exit_code = 7
+    reason = "destination"

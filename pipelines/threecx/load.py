@@ -1,0 +1,120 @@
+"""Loads ledger rows and versions into the destination with dlt, and finishes what an earlier run left.
+
+A package counts when dlt has written its row into `_dlt_loads`, which it does last; until then no view shows it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.destination.exceptions import DestinationException
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.factory import duckdb as duckdb_factory
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from pipelines.threecx.destination import DuckDbFile
+from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.ledger import LedgerRow
+from pipelines.threecx.tables import LEDGER, VERSIONS, TableColumn, dlt_hints
+from pipelines.threecx.versions import VersionsFile
+
+__all__ = ["Loader"]
+
+PIPELINE = "threecx"
+
+
+class _CatalogSqlClient(DuckDbSqlClient):
+    """Names tables with their catalog.
+
+    The file threecx.duckdb with the dataset threecx has a catalog and a schema of the same name, and DuckDB 2 then
+    refuses `threecx.snapshots` as ambiguous.
+    """
+
+    catalog = ""
+
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str:
+        return self.capabilities.escape_identifier(self.catalog) if quote else self.catalog
+
+    def warn_if_catalog_equals_dataset_name(self) -> None:
+        """Nothing to warn of, now that tables are named with their catalog."""
+
+
+class _Client(DuckDbClient):
+    def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
+        super().__init__(schema, config, capabilities)
+        catalog = config.credentials.external_conn().execute("select current_database()").fetchone()[0]
+        self.sql_client.__class__ = type("_SqlClient", (_CatalogSqlClient,), {"catalog": catalog})
+
+
+class _DuckDb(duckdb_factory):
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        return _Client
+
+
+class Loader:
+    """A dlt pipeline whose files live in the work folder, and nowhere else."""
+
+    def __init__(self, destination: DuckDbFile, pipelines_dir: Path) -> None:
+        self._pipeline = dlt.pipeline(
+            PIPELINE,
+            pipelines_dir=str(pipelines_dir),
+            destination=_DuckDb(destination.connection, destination_name="duckdb"),
+            dataset_name=destination.dataset,
+        )
+
+    def finish_pending(self) -> bool:
+        """Loads what an earlier run had proven but could not load. Says whether there was anything."""
+        if not self._pipeline.has_pending_data:
+            return False
+        self._load("a package that an earlier run left")
+        return True
+
+    def load(self, ledger: Sequence[LedgerRow], versions: VersionsFile) -> None:
+        """Loads one package: all or nothing, as far as any view shows."""
+
+        def snapshots() -> Iterator[list[dict[str, Any]]]:
+            yield [row.values() for row in ledger]
+
+        def device_versions() -> Iterator[Any]:
+            yield dlt.mark.with_file_import(str(versions.path), "parquet", versions.rows)
+
+        resources = [_resource("snapshots", LEDGER, snapshots)]
+        if versions.rows:
+            resources.append(_resource("device_versions", VERSIONS, device_versions))
+        self._pipeline.extract(resources)
+        self._load("the package of this run")
+
+    def _load(self, what: str) -> None:
+        try:
+            self._pipeline.normalize(workers=1)
+            self._pipeline.load(workers=1)
+        except (PipelineStepFailed, DestinationException) as error:
+            cause = error.__cause__ or error
+            raise DestinationError(
+                f"load of {what}",
+                f"the destination failed ({_first_line(cause)})",
+                "No view shows any of it. Mend the destination and run again: that finishes this load first. "
+                f"To give it up, delete {self._pipeline.working_dir}",
+            ) from error
+        # dlt keeps a record of every finished package; over the years that would fill the disk.
+        shutil.rmtree(Path(self._pipeline.working_dir, "load", "loaded"), ignore_errors=True)
+
+
+def _resource(name: str, columns: tuple[TableColumn, ...], rows: Any) -> Any:
+    return dlt.resource(
+        rows,
+        name=name,
+        columns=dlt_hints(columns),
+        primary_key=[column.name for column in columns if column.key],
+        write_disposition={"disposition": "merge", "strategy": "insert-only"},
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -1,0 +1,64 @@
+"""Reads PBXs, several at once, each into a snapshot or an error of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from pipelines.threecx.config import Config, PbxConfig
+from pipelines.threecx.snapshot import Snapshot, take_snapshot
+from sources.threecx.client import Client
+from sources.threecx.errors import ThreecxError
+
+__all__ = ["Progress", "Reading", "read_all"]
+
+
+class Progress(Protocol):
+    """Hears how far the reading of each PBX is: rows so far, rows in all."""
+
+    def __call__(self, pbx: str, rows: int, total: int, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One PBX after its walk."""
+
+    pbx: PbxConfig
+    started_at: datetime
+    seconds: float
+    requests: int
+    version: str | None
+    outcome: Snapshot | ThreecxError
+
+
+def read_all(config: Config, folder: Path, progress: Progress | None = None) -> list[Reading]:
+    """Every PBX of the settings, in their order; an error of one is its outcome, not an exception."""
+
+    def read(pbx: PbxConfig) -> Reading:
+        return _read(pbx, folder, config.run.volatile, progress)
+
+    pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
+    if len(pbxs) == 1:
+        return [read(pbxs[0])]
+    with ThreadPoolExecutor(config.run.parallel) as pool:
+        return list(pool.map(read, pbxs))
+
+
+def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Progress | None) -> Reading:
+    started_at, began = datetime.now(UTC), time.monotonic()
+    with closing(Client(pbx.settings)) as client:
+        outcome: Snapshot | ThreecxError
+        try:
+            hear = partial(progress, pbx.name) if progress else None
+            outcome = take_snapshot(pbx, client, folder, volatile, hear)
+        except ThreecxError as error:
+            outcome = error
+        seconds = round(time.monotonic() - began, 3)
+        return Reading(pbx, started_at, seconds, client.requests, client.version, outcome)

@@ -1,0 +1,89 @@
+"""One run: connect → walk → snapshot → compare → load → views, for any number of PBXs.
+
+The PBXs are read first, while dlt is being imported. Then the destination is opened, what an earlier run left is
+finished, and each snapshot is compared with what the history holds. All that is new goes into one package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from functools import partial
+from pathlib import Path
+
+from pipelines.threecx.config import Config
+from pipelines.threecx.destination import DuckDbFile
+from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.judge import Accepted, History, SyncResult, judged
+from pipelines.threecx.reading import Progress, Reading, read_all
+from pipelines.threecx.state import device_rows, known_devices, pbx_states
+from pipelines.threecx.versions import VersionsFile
+from pipelines.threecx.views import view_statements
+from pipelines.threecx.work import WorkFolder, private_files, quieten_dlt
+
+__all__ = ["sync"]
+
+_NOTHING_ACCEPTED = Accepted()
+
+
+def sync(
+    config: Config,
+    *,
+    db: Path,
+    dataset: str,
+    accepted: Accepted = _NOTHING_ACCEPTED,
+    progress: Progress | None = None,
+) -> list[SyncResult]:
+    """Reads every PBX of the settings and loads what is new; one result each, in their order.
+
+    An error of a PBX is in its result. Raises DestinationError when nothing could be written at all.
+    """
+    quieten_dlt(config.project)
+    work = WorkFolder(config.project, config.destination, f"{db.resolve()}/{dataset}")
+    try:
+        with private_files(), work.held(config.run.busy_timeout_seconds):
+            importing = threading.Thread(target=importlib.import_module, args=("pipelines.threecx.load",))
+            importing.start()
+            readings = read_all(config, work.spool, progress)
+            importing.join()
+            destination = DuckDbFile(db, dataset, wait_seconds=config.run.busy_timeout_seconds)
+            try:
+                return _compared_and_loaded(destination, work, readings, accepted, config.run.volatile)
+            finally:
+                destination.close()
+    except OSError as error:
+        raise DestinationError(
+            f"write below {error.filename or work.path}",
+            error.strerror or str(error),
+            "Mend that, and run again",
+        ) from error
+
+
+def _compared_and_loaded(
+    destination: DuckDbFile,
+    work: WorkFolder,
+    readings: list[Reading],
+    accepted: Accepted,
+    volatile: tuple[str, ...],
+) -> list[SyncResult]:
+    from pipelines.threecx.load import Loader
+
+    loader = Loader(destination, work.pipelines)
+    loader.finish_pending()
+    states = pbx_states(destination, [reading.pbx.name for reading in readings])
+    versions = VersionsFile(work.spool / "versions.parquet")
+    results: list[SyncResult] = []
+    try:
+        for reading in readings:
+            name = reading.pbx.name
+            history = History(
+                states[name],
+                partial(known_devices, destination, name),
+                partial(device_rows, destination, name),
+            )
+            results.append(judged(reading, history, versions, accepted, volatile))
+    finally:
+        versions.close()
+    loader.load([result.row for result in results], versions)
+    destination.execute(view_statements(schema=destination.dataset))
+    return results

@@ -1,0 +1,108 @@
+"""Differences → rows of `device_versions`, some thousand at a time, into one Parquet file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.threecx.compare import Difference, Rules, classified
+from pipelines.threecx.snapshot import Snapshot, arrow_schema
+from pipelines.threecx.tables import VERSIONS, Change
+
+__all__ = ["Stamp", "VersionsFile"]
+
+_SCHEMA = arrow_schema(VERSIONS)
+_CHUNK = 5000
+
+OldRows = Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
+"""device_ids → the columns of their last versions."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What all versions of one snapshot share."""
+
+    pbx: str
+    snapshot_id: str
+    observed_at: datetime
+
+
+class VersionsFile:
+    """A Parquet file of versions of any number of PBXs; `rows` counts them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, 0
+        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", compression_level=1)
+
+    def close(self) -> None:
+        """Completes the file."""
+        self._writer.close()
+
+    def add(
+        self, stamp: Stamp, snapshot: Snapshot, changes: Iterable[Difference], old_rows: OldRows, rules: Rules
+    ) -> Counter[Change]:
+        """Writes a version for every difference; says how many of each kind."""
+        counts: Counter[Change] = Counter()
+        for chunk in _chunks(iter(changes)):
+            old = old_rows([d.device_id for d in chunk if d.kind in ("differs", "gone")])
+            gone = [old[d.device_id] for d in chunk if d.kind == "gone"]
+            there = [d for d in chunk if d.position is not None]
+            if there:
+                rows = snapshot.rows_at([d.position for d in there if d.position is not None])
+                verdicts = _verdicts(there, rows, old, rules)
+                counts.update(change for change, _ in verdicts)
+                self._write(stamp, rows, verdicts)
+            if gone:
+                counts["removed"] += len(gone)
+                self._write(stamp, _record_batch(gone), [("removed", [])] * len(gone))
+        return counts
+
+    def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> None:
+        given = {
+            "pbx": [stamp.pbx] * len(verdicts),
+            "snapshot_id": [stamp.snapshot_id] * len(verdicts),
+            "observed_at": [stamp.observed_at] * len(verdicts),
+            "change": [change for change, _ in verdicts],
+            "changed_fields": [json.dumps(fields, ensure_ascii=False) for _, fields in verdicts],
+        }
+        arrays = [
+            pa.array(given[field.name], field.type) if field.name in given else rows.column(field.name)
+            for field in _SCHEMA
+        ]
+        self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+        self.rows += len(verdicts)
+
+
+def _record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    fields = [field for field in _SCHEMA if field.name in rows[0]]
+    return pa.record_batch(
+        [pa.array([row[field.name] for row in rows], field.type) for field in fields],
+        schema=pa.schema(fields),
+    )
+
+
+def _verdicts(
+    there: Sequence[Difference], rows: pa.RecordBatch, old: Mapping[int, Mapping[str, Any]], rules: Rules
+) -> list[tuple[Change, list[str]]]:
+    verdicts: list[tuple[Change, list[str]]] = []
+    for index, difference in enumerate(there):
+        if difference.kind == "differs":
+            new = rows.slice(index, 1).to_pylist()[0]
+            verdicts.append(classified(old[difference.device_id], new, rules))
+        else:
+            verdicts.append(("added" if difference.kind == "added" else "returned", []))
+    return verdicts
+
+
+def _chunks(items: Iterator[Difference]) -> Iterator[list[Difference]]:
+    while chunk := list(islice(items, _CHUNK)):
+        yield chunk

@@ -1,0 +1,126 @@
+"""The bearer token of one PBX: fetched when needed, renewed in time, one at a time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import CredentialsError, ProtocolError
+
+__all__ = ["Token", "TokenStore", "token_from"]
+
+TOKEN_MARGIN_SECONDS = 30.0
+"""A token is renewed this long before it ends."""
+
+MAX_RENEWALS = 2
+"""How many tokens may be fetched because the PBX refused one that had not ended."""
+
+_ASKED = "POST /connect/token"
+
+
+@dataclass(frozen=True)
+class Token:
+    """A bearer token; `ends_at` is on the monotonic clock, None when only the PBX knows."""
+
+    value: str
+    ends_at: float | None = None
+    roles: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Token(ends_at={self.ends_at}, roles={self.roles})"
+
+
+class TokenStore:
+    """The one live token of a run.
+
+    xAPI: each new token of a client kills the one before, so threads never fetch in parallel.
+    """
+
+    def __init__(self, fetch: Callable[[], Token] | None, given: Token | None = None) -> None:
+        self._fetch, self._token = fetch, given
+        self._renewals = 0
+        self._lock = threading.Lock()
+
+    def token(self) -> Token:
+        """A token that is good for at least the margin. Raises what the fetch raises."""
+        with self._lock:
+            token = self._token
+            if token is None or (token.ends_at is not None and token.ends_at <= time.monotonic()):
+                token = self._token = self._fetched()
+            return token
+
+    def renewed(self, refused: Token) -> Token:
+        """Another token than the refused one; fetches only if no other thread has done so already."""
+        with self._lock:
+            if self._token is refused:
+                if self._fetch is None:
+                    raise CredentialsError(
+                        "the given access_token",
+                        "the PBX refused it (HTTP 401)",
+                        "It has ended or is wrong: give a new one, or client_id and client_secret",
+                        status=401,
+                    )
+                if self._renewals >= MAX_RENEWALS:
+                    raise CredentialsError(
+                        "a new token",
+                        f"the PBX refused {self._renewals + 1} tokens that it had just given (HTTP 401)",
+                        "Each new token ends the one before: use a client_id that no other program uses",
+                        status=401,
+                    )
+                self._renewals += 1
+                self._token = None
+            if self._token is None:
+                self._token = self._fetched()
+            return self._token
+
+    def _fetched(self) -> Token:
+        if self._fetch is None:
+            raise CredentialsError(
+                "the given access_token", "it has ended", "Give a new one, or client_id and client_secret"
+            )
+        return self._fetch()
+
+
+def token_from(body: Any, *, now: float) -> Token:
+    """The token in an answer of `/connect/token`; `now` is on the monotonic clock.
+
+    `{"token_type": "Bearer", "expires_in": 60, "access_token": "eyJ…", "refresh_token": null}`
+
+    xAPI: `expires_in` is in minutes before 20.0.9 and in seconds since, so the token's own `exp - iat` goes first.
+    """
+    value = body.get("access_token") if isinstance(body, dict) else None
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
+        raise ProtocolError(
+            _ASKED, "the answer holds no access_token (HTTP 200)", "Check that base_url is the PBX itself"
+        )
+    claims = _claims(value)
+    life = _number(claims.get("exp")) - _number(claims.get("iat"))
+    if life <= 0:
+        expires_in = _number(body.get("expires_in"))
+        life = expires_in * 60 if expires_in <= 60 else expires_in
+    ends_at = now + max(life - TOKEN_MARGIN_SECONDS, life / 2) if life > 0 else None
+    roles = claims.get("role") or ()
+    roles = (roles,) if isinstance(roles, str) else roles
+    return Token(value, ends_at, tuple(str(role) for role in roles) if isinstance(roles, list | tuple) else ())
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The middle part of a JWT, unverified (the PBX verifies it); empty when the token is opaque."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0

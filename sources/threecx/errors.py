@@ -1,0 +1,91 @@
+"""What can go wrong while a 3CX is read, named by what the reader of the message does next.
+
+    ThreecxError                 1  a bug: report it
+    ├── SettingsError            2  mend a setting
+    ├── QueryError               2  mend a query option
+    ├── CredentialsError         3  mend the API key, the role or the licence
+    ├── UnreachableError         4  mend the network, or wait
+    └── ProtocolError            5  the PBX broke its word: nothing of that reading can be used
+        └── DriftError           5  the collection kept changing while it was read
+
+Every message says what was asked, what came back and what to do. None holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "CredentialsError",
+    "DriftError",
+    "ProtocolError",
+    "QueryError",
+    "SettingsError",
+    "ThreecxError",
+    "UnreachableError",
+    "quoted",
+]
+
+QUOTE_CHARS = 300
+"""A PBX's own words are cut at this many characters."""
+
+
+class ThreecxError(Exception):
+    """Base of all errors of this package; `exit_code` is what a command line returns for it."""
+
+    exit_code: ClassVar[int] = 1
+    reason: ClassVar[str] = "bug"
+
+    def __init__(self, asked: str, got: str, do: str, *, status: int | None = None) -> None:
+        self.asked, self.got, self.do, self.status = asked, got, do, status
+        super().__init__(f"{asked}: {got}. {do}")
+
+
+class SettingsError(ThreecxError):
+    """A setting is missing or makes no sense."""
+
+    exit_code = 2
+    reason = "settings"
+
+
+class QueryError(ThreecxError):
+    """A query option is malformed, or the PBX refused it (HTTP 400)."""
+
+    exit_code = 2
+    reason = "query"
+
+
+class CredentialsError(ThreecxError):
+    """The PBX refused the API key, the token or the role."""
+
+    exit_code = 3
+    reason = "credentials"
+
+
+class UnreachableError(ThreecxError):
+    """No answer: connection refused, name unknown, TLS failed, time-out, or services down."""
+
+    exit_code = 4
+    reason = "unreachable"
+
+
+class ProtocolError(ThreecxError):
+    """The PBX answered something that its API does not promise."""
+
+    exit_code = 5
+    reason = "protocol"
+
+
+class DriftError(ProtocolError):
+    """No walk could be proven: pages of each one contradicted each other."""
+
+    reason = "drifted"
+
+
+def quoted(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Words of the PBX for use in a message: on one line, cut, and without the given secrets."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= QUOTE_CHARS else text[:QUOTE_CHARS] + "…"

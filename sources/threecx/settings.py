@@ -1,0 +1,111 @@
+"""Settings of one 3CX: where it is, who asks, and how patiently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from .errors import SettingsError
+
+__all__ = ["CONSISTENCIES", "PAGE_SIZE", "Consistency", "Settings"]
+
+Consistency = Literal["once", "twice"]
+CONSISTENCIES: tuple[Consistency, ...] = ("once", "twice")
+
+PAGE_SIZE = 100
+"""Devices per request. xAPI: `$top` above 100 is answered with 400."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PLACEHOLDERS = ("<configure me>", "please set me up!")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One PBX. Secrets are kept out of `repr`. Raises SettingsError when a value makes no sense."""
+
+    base_url: str
+    """Scheme, host and port, e.g. `https://pbx.example.com:5001`, without `/xapi/v1`."""
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    """The API key that 3CX shows once."""
+    access_token: str | None = field(default=None, repr=False)
+    """A ready bearer token instead of client id and secret; it is never renewed."""
+    fingerprint_key: str | None = field(default=None, repr=False)
+    """With it, secrets of phones leave a keyed hash behind; without it, nothing."""
+    filter: str | None = None
+    search: str | None = None
+    page_size: int = PAGE_SIZE
+    """Rows per request, 2 to 100."""
+    pages_in_flight: int = 4
+    """Requests under way at once when a PBX has many pages and is not next door."""
+    max_walks: int = 3
+    """How often a reading that contradicts itself is begun again."""
+    consistency: Consistency = "once"
+    """`twice`: only two walks in a row with the same content count."""
+    timeout_seconds: float = 30.0
+    """For one whole answer, from the request to the last byte."""
+    attempts: int = 4
+    """Per request, when the connection fails or the PBX is busy (429, 502, 503, 504)."""
+    backoff_seconds: float = 0.5
+    """The first pause between two attempts; each further one is twice as long."""
+    ca_file: str | None = None
+    verify_tls: bool = True
+    allow_http: bool = False
+    """Plain http to another host than this one."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", _checked_base_url(self.base_url, self.allow_http))
+        if not self.access_token:
+            for key in ("client_id", "client_secret"):
+                value = getattr(self, key)
+                if not value or value in _PLACEHOLDERS:
+                    raise SettingsError(
+                        f"setting {key}",
+                        "it is missing" if not value else "it still is the placeholder",
+                        "Set client_id and client_secret, or access_token",
+                    )
+        if self.access_token and not (self.access_token.isascii() and self.access_token.isprintable()):
+            raise SettingsError("setting access_token", "it is no bearer token", "Copy it again, on one line")
+        _check_range("page_size", self.page_size, 2, PAGE_SIZE)
+        _check_range("pages_in_flight", self.pages_in_flight, 1, 16)
+        _check_range("max_walks", self.max_walks, 1, 100)
+        _check_range("attempts", self.attempts, 1, 100)
+        _check_range("timeout_seconds", self.timeout_seconds, 0.01, 3600)
+        _check_range("backoff_seconds", self.backoff_seconds, 0, 600)
+        if self.consistency not in CONSISTENCIES:
+            raise SettingsError("setting consistency", f"'{self.consistency}' is unknown", "Use once or twice")
+        if self.consistency == "twice" and self.max_walks < 2:
+            raise SettingsError("setting max_walks", "twice needs 2 walks", "Set max_walks to 2 or more")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that may appear nowhere."""
+        return tuple(s for s in (self.client_secret, self.access_token, self.fingerprint_key) if s)
+
+
+def _checked_base_url(base_url: str, allow_http: bool) -> str:
+    example = "Use the address of the web client, such as https://pbx.example.com:5001"
+    if base_url in ("", *_PLACEHOLDERS):
+        raise SettingsError("setting base_url", "it is missing", example)
+    try:
+        parts = urlsplit(base_url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise SettingsError("setting base_url", "it is no address", example) from error
+    if parts.username or parts.password:
+        raise SettingsError("setting base_url", "it holds a user name or password", example)
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise SettingsError("setting base_url", f"'{base_url}' is no http(s) address of a PBX", example)
+    if parts.scheme == "http" and not allow_http and host not in _LOOPBACK:
+        raise SettingsError(
+            "setting base_url",
+            f"'{base_url}' would send the API key unencrypted",
+            "Use https, or set allow_http = true if you accept that",
+        )
+    return base_url.strip().rstrip("/").removesuffix("/xapi/v1")
+
+
+def _check_range(key: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise SettingsError(f"setting {key}", f"{value!r} is not between {low} and {high}", "Mend the setting")

@@ -1,0 +1,257 @@
+"""The proven walk: one pass over all pages that either holds every row once, or is not believed.
+
+Plain `$skip`/`$top` paging loses rows when the collection changes between two pages. So each page after the first
+starts one row early, and three things must agree: that row is the last one of the page before, the count is the
+same on every page, and as many distinct rows came as it says. A walk in which they do not is thrown away as a whole.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from .client import Client
+from .errors import DriftError, ProtocolError, QueryError
+from .query import Query
+
+__all__ = ["Item", "Sink", "Walked", "walk"]
+
+Item = dict[str, Any]
+"""One row as the API gives it."""
+
+WORTH_A_THREAD_SECONDS = 0.008
+"""A PBX that answers faster than this is read one page at a time: threads would only slow that down."""
+
+_PATH = "SipDevices"
+_INT32 = range(-(2**31), 2**31)
+_CAP = re.compile(r"limit of '(\d+)' for Top")
+
+
+class Sink(Protocol):
+    """Takes the rows of one walk. A walk that is thrown away takes its sink with it."""
+
+    @property
+    def content(self) -> object:
+        """Equal for two sinks that hold the same rows; asked only with `twice`."""
+
+    def add(self, items: list[Item], /) -> None:
+        """Takes some more rows, in order."""
+
+
+SinkT = TypeVar("SinkT", bound=Sink)
+
+
+@dataclass(frozen=True)
+class Walked(Generic[SinkT]):
+    """A proven reading, and what it took."""
+
+    rows: SinkT
+    count: int | None
+    """What the PBX says: how many rows match, whatever `top` and `skip`."""
+    taken_at: datetime
+    pages: int
+    walks: int
+    page_size: int
+
+
+class _Drifted(Exception):
+    """One walk contradicts itself; the next may not."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """`{"@odata.count": 500, "value": [{"Id": 1, …}, …]}`."""
+
+    items: list[Item]
+    count: int
+
+
+def walk(
+    client: Client,
+    query: Query,
+    start: Callable[[], SinkT],
+    progress: Callable[[int, int], None] | None = None,
+) -> Walked[SinkT]:
+    """All rows of `query`, proven, in a sink made by `start`; `progress` hears rows so far and rows in all.
+
+    Raises DriftError after `max_walks` walks that could not be proven, and whatever the client raises.
+    """
+    settings = client.settings
+    page_size = settings.page_size
+    previous: tuple[SinkT, datetime] | None = None
+    fault, walks = "", 0
+    while walks < settings.max_walks:
+        attempt = _Attempt(client, query, page_size)
+        rows = start()
+        try:
+            for items in attempt.new_rows():
+                rows.add(items)
+                if progress is not None:
+                    progress(attempt.received, attempt.wanted)
+        except _Drifted as drifted:
+            walks, previous, fault = walks + 1, None, str(drifted)
+            continue
+        except QueryError as error:
+            page_size = _smaller_cap(error, attempt.page_size)
+            continue
+        walks += 1
+        taken_at = datetime.now(UTC)
+        if settings.consistency == "twice":
+            if previous is None or previous[0].content != rows.content:
+                previous, fault = (rows, taken_at), "two walks in a row gave different rows"
+                continue
+            # Both walks saw the same, so it was so at the moment between them.
+            rows, taken_at = previous
+        return Walked(rows, attempt.count, taken_at, attempt.pages, walks, attempt.page_size)
+    raise DriftError(
+        f"GET /xapi/v1/{_PATH}, {walks} walks over all pages",
+        f"none could be proven complete: {fault}",
+        "Nothing was loaded. Run again when fewer devices change; max_walks allows more walks",
+    )
+
+
+def _smaller_cap(error: QueryError, page_size: int) -> int:
+    """The page size that a 400 names. xAPI: "The limit of '100' for Top query has been exceeded. …"."""
+    found = _CAP.search(error.got)
+    if found and 2 <= int(found[1]) < page_size:
+        return int(found[1])
+    raise error
+
+
+class _Attempt:
+    """One walk, and how far it is."""
+
+    def __init__(self, client: Client, query: Query, page_size: int) -> None:
+        self._client = client
+        self._query = replace(query, count=True, orderby=query.total_order)
+        self._last: Hashable = None
+        self._last_id = _INT32.start - 1
+        self._seen: set[int] = set()
+        self.page_size = page_size
+        self.received = self.wanted = self.pages = 0
+        self.count: int | None = None
+
+    def new_rows(self) -> Iterator[list[Item]]:
+        """The rows page by page, each checked against the one before; raises _Drifted."""
+        top, skip = self._query.top, self._query.skip or 0
+        size = self.page_size if top is None else min(self.page_size, top)
+        began = time.monotonic()
+        first = self._page(skip, size)
+        seconds = time.monotonic() - began
+        self.count = first.count
+        self.wanted = max(0, first.count - skip)
+        if top is not None:
+            self.wanted = min(self.wanted, top)
+        yield self._accept(first, overlap=False)
+        if self.received >= self.wanted:
+            return
+        # Fewer rows than asked for: the PBX has a lower cap of its own.
+        self.page_size = size = max(2, min(size, self.received))
+        in_flight = self._client.settings.pages_in_flight if seconds > WORTH_A_THREAD_SECONDS else 1
+        for page in self._pages_from(skip, size, in_flight):
+            yield self._accept(page, overlap=True)
+
+    def _pages_from(self, skip: int, size: int, in_flight: int) -> Iterator[_Page]:
+        """The pages after the first in order, up to `in_flight` of them asked for ahead."""
+        if in_flight == 1:
+            while self.received < self.wanted:
+                yield self._page(skip + self.received - 1, size)
+            return
+        end = skip + self.wanted
+        with ThreadPoolExecutor(in_flight) as pool:
+            ahead: deque[tuple[int, Future[_Page]]] = deque()
+            following = skip + self.received - 1
+            try:
+                while self.received < self.wanted:
+                    while len(ahead) < in_flight and following < end - 1:
+                        ahead.append((following, pool.submit(self._page, following, size)))
+                        following += size - 1
+                    _, future = ahead.popleft()
+                    yield future.result()
+                    expected = skip + self.received - 1
+                    if (ahead and ahead[0][0] != expected) or not ahead:
+                        # That page was shorter than asked for: what was asked ahead does not join it.
+                        following = expected
+                        _drop(ahead)
+            finally:
+                _drop(ahead)
+
+    def _page(self, skip: int, top: int) -> _Page:
+        if self._query.top is not None:
+            top = min(top, (self._query.skip or 0) + self._query.top - skip)
+        body = self._client.get(_PATH, self._query.page(skip=skip, top=top).encoded())
+        return _page_from(body, self._client.settings.base_url)
+
+    def _accept(self, page: _Page, *, overlap: bool) -> list[Item]:
+        """The rows of a page that are new. Raises _Drifted when it does not fit what came before."""
+        self.pages += 1
+        items = page.items
+        if page.count != self.count:
+            raise _Drifted(f"the count went from {self.count} to {page.count}")
+        name = _device_id if self._query.has_key else repr
+        if overlap:
+            if not items or name(items[0]) != self._last:
+                raise _Drifted(f"the page after row {self.received} does not join it")
+            items = items[1:]
+        if not items and self.received < self.wanted:
+            raise _Drifted(f"the rows ended at {self.received} of {self.wanted}")
+        if self._query.has_key:
+            self._check_ids([_device_id(item) for item in items])
+        if items:
+            self._last = name(items[-1])
+        self.received += len(items)
+        if self.received > self.wanted:
+            raise _Drifted(f"{self.received} rows came where {self.wanted} were announced")
+        return items
+
+    def _check_ids(self, ids: list[int]) -> None:
+        """Each Id once. In the order of Id that shows without remembering them all."""
+        if self._query.is_by_id:
+            for device_id in ids:
+                if device_id <= self._last_id:
+                    raise _Drifted(f"Id {device_id} came after Id {self._last_id}")
+                self._last_id = device_id
+            return
+        for device_id in ids:
+            if device_id in self._seen:
+                raise _Drifted(f"Id {device_id} came twice")
+            self._seen.add(device_id)
+
+
+def _drop(ahead: deque[tuple[int, Future[_Page]]]) -> None:
+    for _, future in ahead:
+        future.cancel()
+    ahead.clear()
+
+
+def _page_from(body: dict[str, Any], base_url: str) -> _Page:
+    items, count, link = body.get("value"), body.get("@odata.count"), body.get("@odata.nextLink")
+    if isinstance(link, str) and urlsplit(link).netloc not in ("", urlsplit(base_url).netloc):
+        raise ProtocolError(
+            f"GET /xapi/v1/{_PATH}",
+            "the answer points to another host for its next page (HTTP 200)",
+            "It was not followed, to keep the token safe. Check that base_url is the PBX itself",
+        )
+    if not isinstance(items, list):
+        raise _Drifted("a page came without the list 'value'")
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise _Drifted("a page came without a number as '@odata.count'")
+    return _Page(items, count)
+
+
+def _device_id(item: Item) -> int:
+    device_id: Any = item.get("Id") if hasattr(item, "get") else None
+    if not isinstance(device_id, int) or isinstance(device_id, bool) or device_id not in _INT32:
+        raise ProtocolError(
+            f"GET /xapi/v1/{_PATH}",
+            f"a row has no usable Id, but {type(device_id).__name__ if device_id is not None else 'none'} (HTTP 200)",
+            "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
+        )
+    return device_id

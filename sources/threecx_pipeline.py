@@ -1,0 +1,39 @@
+"""Loads the SIP devices of a 3CX: a first load, chosen options, and another destination.
+
+Before the first run put `base_url` into `.dlt/config.toml` and `client_id` and `client_secret` into
+`.dlt/secrets.toml`, both under `[sources.threecx]`; or set the environment variables SOURCES__THREECX__BASE_URL,
+SOURCES__THREECX__CLIENT_ID and SOURCES__THREECX__CLIENT_SECRET.
+"""
+
+import dlt
+
+from threecx import threecx_source
+
+
+def load_all_devices() -> None:
+    """Loads every device of the PBX into the table `sip_devices`."""
+    pipeline = dlt.pipeline(pipeline_name="threecx_devices", destination="duckdb", dataset_name="threecx_data")
+    print(pipeline.run(threecx_source()))
+
+
+def load_chosen_devices() -> None:
+    """Loads the phones of one vendor, newest Id first, into a table of their own."""
+    pipeline = dlt.pipeline(pipeline_name="threecx_chosen", destination="duckdb", dataset_name="threecx_chosen_data")
+    devices = threecx_source(filter="Registrar/Vendor eq 'Yealink'", orderby="Id desc", top=250)
+    print(pipeline.run(devices, table_name="yealink_devices"))
+
+
+def load_into_files() -> None:
+    """Writes the devices as Parquet files below the folder `threecx_files`: any destination of dlt will do."""
+    pipeline = dlt.pipeline(
+        pipeline_name="threecx_files",
+        destination=dlt.destinations.filesystem("threecx_files"),
+        dataset_name="threecx_data",
+    )
+    print(pipeline.run(threecx_source(), loader_file_format="parquet"))
+
+
+if __name__ == "__main__":
+    load_all_devices()
+    # load_chosen_devices()
+    # load_into_files()
