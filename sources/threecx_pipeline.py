@@ -25,12 +25,9 @@ def load_chosen_devices() -> None:
 
 def load_into_files() -> None:
     """Writes the devices as Parquet files below the folder `threecx_files`: any destination of dlt will do."""
-    pipeline = dlt.pipeline(
-        pipeline_name="threecx_files",
-        destination=dlt.destinations.filesystem("threecx_files"),
-        dataset_name="threecx_data",
-    )
-    print(pipeline.run(threecx_source(), loader_file_format="parquet"))
+    pipeline = dlt.pipeline(pipeline_name="threecx_files", destination="duckdb", dataset_name="threecx_data")
+    files = dlt.destinations.filesystem("threecx_files")
+    print(pipeline.run(threecx_source(), destination=files, loader_file_format="parquet"))
 
 
 if __name__ == "__main__":

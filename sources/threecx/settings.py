@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .errors import SettingsError
 
-__all__ = ["CONSISTENCIES", "PAGE_SIZE", "Consistency", "Settings"]
+__all__ = ["CONSISTENCIES", "PAGE_SIZE", "PLACEHOLDERS", "Consistency", "Settings"]
 
 Consistency = Literal["once", "twice"]
 CONSISTENCIES: tuple[Consistency, ...] = ("once", "twice")
@@ -17,7 +17,8 @@ PAGE_SIZE = 100
 """Devices per request. xAPI: `$top` above 100 is answered with 400."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_PLACEHOLDERS = ("<configure me>", "please set me up!")
+PLACEHOLDERS = ("<configure me>", "please set me up!")
+"""What templates put where a value is wanted."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Settings:
         if not self.access_token:
             for key in ("client_id", "client_secret"):
                 value = getattr(self, key)
-                if not value or value in _PLACEHOLDERS:
+                if not value or value in PLACEHOLDERS:
                     raise SettingsError(
                         f"setting {key}",
                         "it is missing" if not value else "it still is the placeholder",
@@ -86,7 +87,7 @@ class Settings:
 
 def _checked_base_url(base_url: str, allow_http: bool) -> str:
     example = "Use the address of the web client, such as https://pbx.example.com:5001"
-    if base_url in ("", *_PLACEHOLDERS):
+    if base_url in ("", *PLACEHOLDERS):
         raise SettingsError("setting base_url", "it is missing", example)
     try:
         parts = urlsplit(base_url.strip())

@@ -13,7 +13,7 @@ from dlt.extract import DltResource
 from .client import Client
 from .device import DLT_COLUMNS, DeviceReader
 from .query import Query
-from .settings import PAGE_SIZE, Consistency, Settings
+from .settings import PAGE_SIZE, PLACEHOLDERS, Consistency, Settings
 from .walk import Item, walk
 
 __all__ = ["threecx_source"]
@@ -27,7 +27,7 @@ _ROWS_PER_YIELD = 1000
 @dlt.source(name="threecx", section="threecx")
 def threecx_source(
     base_url: str = dlt.config.value,
-    client_id: str | None = None,
+    client_id: dlt.TSecretStrValue | None = None,
     client_secret: dlt.TSecretStrValue | None = None,
     access_token: dlt.TSecretStrValue | None = None,
     fingerprint_key: dlt.TSecretStrValue | None = None,
@@ -65,10 +65,10 @@ def threecx_source(
         query = Query(top, skip, search, filter, True, orderby, ("Id", *query.select), expand)
     settings = Settings(
         base_url,
-        client_id,
-        client_secret,
-        access_token,
-        fingerprint_key,
+        _given(client_id),
+        _given(client_secret),
+        _given(access_token),
+        _given(fingerprint_key),
         page_size=page_size,
         pages_in_flight=pages_in_flight,
         max_walks=max_walks,
@@ -82,7 +82,7 @@ def threecx_source(
     @dlt.resource(name="sip_devices", primary_key="device_id", columns=DLT_COLUMNS, write_disposition="replace")
     def sip_devices() -> Iterator[list[DeviceRow]]:
         with closing(Client(settings)) as pbx:
-            walked = walk(pbx, query, lambda: _DeviceRows(fingerprint_key))
+            walked = walk(pbx, query, lambda: _DeviceRows(settings.fingerprint_key))
         if count:
             logger.info(f"{settings.base_url} reports {walked.count} devices for this query")
         rows = walked.rows.content
@@ -90,6 +90,11 @@ def threecx_source(
             yield rows[start : start + _ROWS_PER_YIELD]
 
     return sip_devices
+
+
+def _given(value: str | None) -> str | None:
+    """None for the placeholder that `dlt init` writes for every secret, needed or not."""
+    return None if value in PLACEHOLDERS else value
 
 
 class _DeviceRows:
