@@ -19,7 +19,7 @@ class PhoneModel(NamedTuple):
     dect: bool = False
 
     def user_agent(self, firmware: str) -> str:
-        """`Yealink SIP-T54W 96.86.0.100`"""
+        """Such as `Yealink SIP-T54W 96.86.0.100`."""
         return self.agent.format(model=self.model, firmware=firmware)
 
 
@@ -41,18 +41,14 @@ DESK_MODELS = (
     PhoneModel("Snom", "D785", ("000413",), ("10.1.159.12", "10.1.175.16"), _SNOM_AGENT, 9),
     PhoneModel("Snom", "D865", ("000413",), ("10.1.148.1", "10.1.184.15"), _SNOM_AGENT, 5),
     PhoneModel("Grandstream", "GRP2614", _GRANDSTREAM, ("1.0.5.67", "1.0.11.6"), _GRANDSTREAM_AGENT, 7),
-    PhoneModel(
-        "Gigaset", "N870 IP PRO", ("7C2F80", "589EC6"), ("2.39.0", "2.57.0"), "{model}/{firmware}", 3, True
-    ),
+    PhoneModel("Gigaset", "N870 IP PRO", ("7C2F80", "589EC6"), ("2.39.0", "2.57.0"), "{model}/{firmware}", 3, True),
     PhoneModel("Htek", "UC926", ("001FC1",), ("2.42.6.5.38", "2.42.6.5.53"), "Htek {model} V{firmware}", 2),
 )
 
 ATA = PhoneModel("Grandstream", "HT802", _GRANDSTREAM, ("1.0.43.11", "1.0.51.1"), _GRANDSTREAM_AGENT, 0)
 """Carries a fax machine."""
 
-GATEWAY = PhoneModel(
-    "Patton", "SN4141", ("00A0BA",), ("3.20.1-22074", "3.22.0-23061"), "Patton {model} {firmware}", 0
-)
+GATEWAY = PhoneModel("Patton", "SN4141", ("00A0BA",), ("3.20.1-22074", "3.22.0-23061"), "Patton {model} {firmware}", 0)
 """Carries a trunk."""
 
 _FIRST_NAMES = (

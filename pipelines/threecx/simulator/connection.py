@@ -1,25 +1,32 @@
-"""HTTP/1.1 over a socket: reads calls, sends responses, keeps connections open."""
+"""HTTP/1.1 over a socket: reads calls, sends responses, keeps connections open.
+
+`http.server` parses headers as if they were mail, which takes longer than answering. What a client of the
+xAPI sends is little, so little is read here: a request line, headers, a body of known length.
+"""
 
 import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Event
 from typing import Any
 
-from .exchange import Call, Response
+from .exchange import Call, Response, Stream
 
 __all__ = ["Listener"]
 
-_LARGEST_FORM = 1 << 20
-"""Bytes; a longer request body is not read."""
+_LONGEST_LINE = 1 << 16
+_LARGEST_BODY = 1 << 20
+"""Bytes; longer ones end the connection."""
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Listener(ThreadingHTTPServer):
+class Listener(ThreadingTCPServer):
     """Listens on loopback and answers every call with `answer`, each connection in a thread of its own."""
 
+    allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -29,14 +36,13 @@ class Listener(ThreadingHTTPServer):
         self.answer = answer
         self.stopped = stopped
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(("127.0.0.1", port), _Connection)
 
-    def server_bind(self) -> None:
-        """Binds without asking a name server for the name of this host."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = self.server_address[:2]
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self.socket.getsockname()[1]
+        return port
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remembers the connection, so that it can be ended."""
@@ -48,9 +54,6 @@ class Listener(ThreadingHTTPServer):
         self._open.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
-
     def end(self) -> None:
         """Ends every connection and stops listening."""
         self.stopped.set()
@@ -61,67 +64,72 @@ class Listener(ThreadingHTTPServer):
         self.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Connection(StreamRequestHandler):
     disable_nagle_algorithm = True
     server: Listener
     connection: socket.socket
+    _is_last = False
+    """Whether the client wants the connection closed after this call."""
 
-    def _answer(self) -> None:
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > _LARGEST_FORM:
-            self.close_connection = True
-            return
-        call = Call(
-            method=self.command,
-            target=self.path,
-            host=self.headers.get("Host", ""),
-            authorization=self.headers.get("Authorization", ""),
-            content_type=self.headers.get("Content-Type", ""),
+    def handle(self) -> None:
+        """Answers one call after the other, until one side has enough or goes away."""
+        with suppress(OSError):
+            while (call := self._call()) is not None and self._send(self.server.answer(call), call):
+                pass
+
+    def _call(self) -> Call | None:
+        """The next call; None when the client has hung up, or speaks something else."""
+        words = self.rfile.readline(_LONGEST_LINE).decode("latin-1").split()
+        if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0"):
+            return None
+        headers: dict[str, str] = {}
+        while (line := self.rfile.readline(_LONGEST_LINE).decode("latin-1").strip()) != "":
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > _LARGEST_BODY or "transfer-encoding" in headers:
+            return None
+        self._is_last = headers.get("connection", "").lower() == "close" or words[2] == "HTTP/1.0"
+        return Call(
+            method=words[0],
+            target=words[1],
+            host=headers.get("host", ""),
+            authorization=headers.get("authorization", ""),
+            content_type=headers.get("content-type", ""),
             body=self.rfile.read(int(length)),
         )
-        try:
-            self._send(self.server.answer(call))
-        except OSError:
-            self.close_connection = True
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = _answer  # noqa: N815
-
-    def _send(self, response: Response) -> None:
-        head = self._head(response)
-        if self.command == "HEAD":
-            self.connection.sendall(head)
-        elif response.stream is None:
-            # in one piece: a second small one would wait for the first one's acknowledgement
-            self.connection.sendall(head + response.body)
+    def _send(self, response: Response, call: Call) -> bool:
+        """Sends it; False when the connection ends with it."""
+        head = _head(response)
+        if response.stream is not None:
+            self._send_stream(head, response, response.stream)
         else:
-            self._send_stream(head, response)
-        if response.ending != "keep":
-            self.close_connection = True
+            # in one piece: a second small one would wait for the first one's acknowledgement
+            self.connection.sendall(head if call.method == "HEAD" else head + response.body)
         if response.ending == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.rfile.close()
             self.connection.close()
+        return response.ending == "keep" and not self._is_last
 
-    def _send_stream(self, head: bytes, response: Response) -> None:
-        assert response.stream is not None
+    def _send_stream(self, head: bytes, response: Response, stream: Stream) -> None:
         self.connection.sendall(head)
         chunked = response.declared_length is None
-        for part in response.stream(self.server.stopped):
+        for part in stream(self.server.stopped):
             self.connection.sendall(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
         if chunked:
             self.connection.sendall(b"0\r\n\r\n")
 
-    def _head(self, response: Response) -> bytes:
-        length = len(response.body) if response.declared_length is None else response.declared_length
-        lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
-        if response.stream is not None and response.declared_length is None:
-            lines.append("Transfer-Encoding: chunked")
-        else:
-            lines.append(f"Content-Length: {length}")
-        if response.content_type:
-            lines.append(f"Content-Type: {response.content_type}")
-        lines += [f"{name}: {value}" for name, value in response.headers.items()]
-        return "\r\n".join((*lines, "", "")).encode("latin-1")
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Quiet: who wants to know reads `Simulator.requests`."""
+def _head(response: Response) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    if response.stream is not None and response.declared_length is None:
+        lines.append("Transfer-Encoding: chunked")
+    else:
+        declared = response.declared_length
+        lines.append(f"Content-Length: {len(response.body) if declared is None else declared}")
+    if response.content_type:
+        lines.append(f"Content-Type: {response.content_type}")
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    return "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -130,7 +130,7 @@ def _flip(fleet: Fleet, rng: Random, device_id: int) -> bool:
 
 
 def _rolled_out(fleet: Fleet, rng: Random) -> tuple[Ids, Ids]:
-    """Half of one model's outdated phones get the newer firmware; if none is outdated, a newer one appears."""
+    """Half of a model's outdated phones get the newer firmware; if none is outdated, a newer one appears."""
     phones = [row["Id"] for row in fleet.rows() if row["Registrar"] and row["Registrar"]["FirmwareVersion"]]
     if not phones:
         return (), ()

@@ -13,6 +13,12 @@ Row = dict[str, Any]
 
 _WEIGHTS = [model.weight for model in DESK_MODELS]
 _PEOPLE = people()
+_REGISTRAR = (
+    *("MAC", "Vendor", "Model", "FirmwareVersion", "FirmwareAvailable", "UserAgent", "IpAddress"),
+    *("InterfaceLink", "Capabilities", "Id", "FirmwareLatestId", "FirmwareOutdated", "IsDectDevice"),
+    *("IsRouter", "ModelMismatch", "ProvType", "RpsCapable", "RpsExpirationUTC", "SbcName"),
+    *("SbcDisplayName", "TemplateModel"),
+)
 _TAGS: tuple[tuple[str, ...], ...] = ((),) * 12 + (
     ("WeakPass",),
     ("Principal",),
@@ -29,12 +35,7 @@ def link_of(ip_address: str, token: str) -> str:
 
 def blank_registrar() -> Row:
     """What is known of a phone that was never seen: nothing."""
-    return dict.fromkeys(
-        ("MAC", "Vendor", "Model", "FirmwareVersion", "FirmwareAvailable", "UserAgent", "IpAddress")
-        + ("InterfaceLink", "Capabilities", "Id", "FirmwareLatestId", "FirmwareOutdated", "IsDectDevice")
-        + ("IsRouter", "ModelMismatch", "ProvType", "RpsCapable", "RpsExpirationUTC", "SbcName")
-        + ("SbcDisplayName", "TemplateModel")
-    )
+    return dict.fromkeys(_REGISTRAR)
 
 
 class Maker:

@@ -1,15 +1,15 @@
 """What goes over the wire: the call that came in, the response that goes out, the record that stays."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from threading import Event
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 from .fleet import compact
 
-__all__ = ["ELSEWHERE", "Call", "Request", "Response", "error", "html_page", "json_response"]
+__all__ = ["ELSEWHERE", "Call", "Request", "Response", "Stream", "error", "html_page", "json_response"]
 
 
 ELSEWHERE = "/elsewhere"
@@ -52,8 +52,7 @@ class Call(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One request that the simulator was asked, and how it answered."""
 
     method: str
@@ -72,15 +71,21 @@ class Request:
     """The PBX's name; empty where there is only one."""
 
 
-@dataclass
-class Response:
-    """What is sent. `stream`, where given, goes out instead of `body` and knows when the simulator stops."""
+Stream = Callable[[Event], Iterator[bytes]]
+"""Pieces of a body; the event is set when the simulator stops."""
+
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Response(NamedTuple):
+    """What is sent. `stream`, where given, goes out instead of `body`."""
 
     status: int
     body: bytes = b""
     content_type: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    stream: Callable[[Event], Iterator[bytes]] | None = None
+    headers: Mapping[str, str] = _NO_HEADERS
+    stream: Stream | None = None
     declared_length: int | None = None
     """Content-Length where it is not that of the body; a stream without it goes in chunks."""
     ending: Literal["keep", "close", "reset"] = "keep"
@@ -94,7 +99,7 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 
 def error(status: int, message: str, code: str = "") -> Response:
-    """3CX's shape of an error: `{"error": {"code": "", "message": "…", "details": []}}`"""
+    """3CX's shape of an error: `{"error": {"code": "", "message": "…", "details": []}}`."""
     return json_response(compact({"error": {"code": code, "message": message, "details": []}}), status=status)
 
 

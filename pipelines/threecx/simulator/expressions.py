@@ -79,7 +79,7 @@ class Compiler(NodeVisitor):
         kind = type(node)
         if kind not in _LITERALS:
             raise ODataError(f"The expression of kind '{kind.__name__}' is not supported.")
-        value = node.py_val
+        value = getattr(node, "py_val")  # noqa: B009 - literals have it, their common base is not public
         if isinstance(value, datetime) and value.tzinfo is None:
             value = value.replace(tzinfo=UTC)
         return _LITERALS[kind], lambda scope: value
@@ -88,23 +88,23 @@ class Compiler(NodeVisitor):
 
     def visit_Identifier(self, node: ast.Identifier) -> Typed:  # noqa: N802
         """`Registrar`, or the variable of a lambda."""
-        name = node.full_name()
+        name = _full_name(node)
         if name in self._variables:
             return self._variables[name], lambda scope: scope[name]
         return self._property("Pbx.SipDevice", lambda scope: scope["$it"], name)
 
     def visit_Attribute(self, node: ast.Attribute) -> Typed:  # noqa: N802
-        """`Registrar/Vendor`"""
+        """`Registrar/Vendor`."""
         owner, value = self._typed(node.owner)
         return self._property(owner, value, node.attr)
 
     # operators
 
     def visit_Compare(self, node: ast.Compare) -> Typed:  # noqa: N802
-        """`Id ge 5`, `DN/Number in ('100', '101')`"""
+        """`Id ge 5`, `DN/Number in ('100', '101')`."""
         left, get_left = self._typed(node.left)
         if isinstance(node.comparator, ast.In):
-            options = [self._operand(option, left) for option in node.right.val]
+            options = [self._operand(option, left) for option in _items(node.right)]
             for kind, _ in options:
                 _check_comparable(left, kind, "Equal")
             return "Edm.Boolean", lambda scope: get_left(scope) in [get(scope) for _, get in options]
@@ -126,16 +126,18 @@ class Compiler(NodeVisitor):
         get_left, get_right = self._boolean(node.left), self._boolean(node.right)
 
         def joined(scope: Mapping[str, Any]) -> bool | None:
-            one = get_left(scope)
+            one: bool | None = get_left(scope)
             if one is is_or:
                 return is_or
-            other = get_right(scope)
-            return is_or if other is is_or else None if one is None or other is None else not is_or
+            other: bool | None = get_right(scope)
+            if other is is_or:
+                return is_or
+            return None if one is None or other is None else not is_or
 
         return "Edm.Boolean", joined
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Typed:  # noqa: N802
-        """`not …`, `-…`"""
+        """`not …`, `-…`."""
         if isinstance(node.op, ast.Not):
             get = self._boolean(node.operand)
             return "Edm.Boolean", lambda scope: None if (value := get(scope)) is None else not value
@@ -144,7 +146,7 @@ class Compiler(NodeVisitor):
         return kind, lambda scope: None if (value := get(scope)) is None else -value
 
     def visit_BinOp(self, node: ast.BinOp) -> Typed:  # noqa: N802
-        """`Id add 1`"""
+        """`Id add 1`."""
         left, get_left = self._typed(node.left)
         right, get_right = self._typed(node.right)
         name, compute = _ARITHMETIC[type(node.op)]
@@ -160,7 +162,7 @@ class Compiler(NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> Typed:  # noqa: N802
         """`contains(DN/Name, 'x')`; null if any argument is null."""
-        name = node.func.full_name()
+        name = _full_name(node.func)
         function = FUNCTIONS.get(name)
         if function is None or not function.required <= len(node.args) <= len(function.takes):
             raise _no_signature(name)
@@ -176,7 +178,7 @@ class Compiler(NodeVisitor):
         return function.gives, called
 
     def visit_CollectionLambda(self, node: ast.CollectionLambda) -> Typed:  # noqa: N802
-        """`DN/Tags/any(tag: tag eq 'Teams')`"""
+        """`DN/Tags/any(tag: tag eq 'Teams')`."""
         owner, get = self._typed(node.owner)
         if not owner.startswith("Collection("):
             raise ODataError("The parent value for Any/All is not a collection of values.")
@@ -225,6 +227,16 @@ class Compiler(NodeVisitor):
         return kind, got
 
 
+def _full_name(node: ast.Identifier) -> str:
+    return ".".join((*node.namespace, node.name))
+
+
+def _items(node: ast._Node) -> list[ast._Literal]:
+    if not isinstance(node, ast.List):
+        raise ODataError("The right side of 'in' must be a list.")
+    return node.val
+
+
 def _check_comparable(left: str, right: str, name: str) -> None:
     if not (left == right or "null" in (left, right) or (left in _NUMBERS and right in _NUMBERS)):
         raise _incompatible(left, right, name)
@@ -243,6 +255,4 @@ def _incompatible(left: str, right: str, name: str) -> ODataError:
 
 
 def _no_signature(name: str) -> ODataError:
-    return ODataError(
-        f"No function signature for the function with name '{name}' matches the specified arguments."
-    )
+    return ODataError(f"No function signature for the function with name '{name}' matches the specified arguments.")

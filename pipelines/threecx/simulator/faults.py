@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from . import lies, outages, strangers, wire  # noqa: F401 - importing them fills the table
 from .fault import TABLE, Fault, Where
 
 __all__ = ["FAULTS", "FaultPlan"]
@@ -22,7 +23,7 @@ class FaultPlan:
         self._times: int | None = None
 
     def set(
-        self, name: str | None, after: int | None = None, times: int | None | Literal["default"] = "default"
+        self, name: str | None, after: int | None = None, times: int | Literal["default"] | None = "default"
     ) -> None:
         """Puts a fault in place of the present one; None takes it away. ValueError for an unknown name.
 

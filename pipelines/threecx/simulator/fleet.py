@@ -34,9 +34,7 @@ class Fleet:
     Rows handed out are never changed afterwards: an edit puts a new row in the place of the old one.
     """
 
-    def __init__(
-        self, devices: int = 500, seed: int = 1, shape: str = "20.0.4", *, record: bool = False
-    ) -> None:
+    def __init__(self, devices: int = 500, seed: int = 1, shape: str = "20.0.4", *, record: bool = False) -> None:
         """`record` keeps every state that the fleet was in, see `states`."""
         self.seed = seed
         self.lock = RLock()

@@ -18,7 +18,7 @@ class Query(NamedTuple):
 
     top: int | None = None
     skip: int = 0
-    count: bool = False
+    with_count: bool = False
     search: str | None = None
     filter: str | None = None
     orderby: str | None = None
@@ -29,7 +29,7 @@ class Query(NamedTuple):
 def parsed(pairs: Sequence[tuple[str, str]], cap: int) -> Query:
     """The query of these decoded parameters. Parameters without `$` are nobody's business.
 
-    Raises ODataError for an unknown or repeated option, an empty or impossible value, and a `$top` over the cap.
+    Raises ODataError for an unknown or repeated option, an empty or impossible value, a `$top` over the cap.
     """
     options: dict[str, str] = {}
     for name, value in pairs:
@@ -47,13 +47,12 @@ def parsed(pairs: Sequence[tuple[str, str]], cap: int) -> Query:
     top = _number(options, "$top")
     if top is not None and top > cap:
         raise ODataError(
-            f"The limit of '{cap}' for Top query has been exceeded. "
-            f"The value from the incoming request is '{top}'."
+            f"The limit of '{cap}' for Top query has been exceeded. The value from the incoming request is '{top}'."
         )
     return Query(
         top=top,
         skip=_number(options, "$skip") or 0,
-        count=_count(options.get("$count", "false")),
+        with_count=_count(options.get("$count", "false")),
         search=options.get("$search"),
         filter=options.get("$filter"),
         orderby=options.get("$orderby"),
@@ -94,7 +93,5 @@ def _number(options: dict[str, str], name: str) -> int | None:
 
 def _count(value: str) -> bool:
     if value not in ("true", "false"):
-        raise ODataError(
-            f"Invalid value '{value}' for $count query option found. Valid values are 'true' or 'false'."
-        )
+        raise ODataError(f"Invalid value '{value}' for $count query option found. Valid values are 'true' or 'false'.")
     return value == "true"

@@ -26,7 +26,7 @@ class Pages:
         self._selections: dict[tuple[Any, ...], list[Row]] = {}
 
     def body(self, query: Query, base_url: str) -> bytes:
-        """`{"@odata.context": "…", "@odata.count": 500, "value": [{"Id": 12, …}, …]}`
+        """`{"@odata.context": "…", "@odata.count": 500, "value": [{"Id": 12, …}, …]}`.
 
         Raises ODataError for a name that the shape does not have, or an expression that makes no sense.
         """
@@ -39,7 +39,7 @@ class Pages:
             selection = self._selection(query)
             count, rows = len(selection), selection[query.skip : stop]
         head: Row = {"@odata.context": f"{base_url}/xapi/v1/$metadata#SipDevices{asked.context}"}
-        head |= {"@odata.count": count} if query.count else {}
+        head |= {"@odata.count": count} if query.with_count else {}
         return b"".join((compact(head)[:-1], b',"value":[', b",".join(self._fragments(rows, asked)), b"]}"))
 
     def _fragments(self, rows: list[Row], asked: Projection) -> list[bytes]:

@@ -41,9 +41,7 @@ class Pbx:
         self.fleet = fleet
         self.base_url = ""
         self.terms = terms
-        self.tokens = Tokens(
-            terms.client_id, terms.roles, terms.token_life_seconds, terms.expires_in, fleet.seed
-        )
+        self.tokens = Tokens(terms.client_id, terms.roles, terms.token_life_seconds, terms.expires_in, fleet.seed)
         self.faults = FaultPlan()
         self._note = note
         self._pages = Pages(fleet, terms.page_cap)
@@ -82,7 +80,8 @@ class Pbx:
         else:
             response = handle(call)
         if path.startswith("/xapi/"):
-            response.headers.setdefault("X-3CX-Version", VERSIONS[self.fleet.shape])
+            version = {"X-3CX-Version": VERSIONS[self.fleet.shape]}
+            response = response._replace(headers=version | dict(response.headers))
         return response
 
     @staticmethod
@@ -113,9 +112,7 @@ class Pbx:
         unknown = [name for name, value in call.pairs if (name, value) != ("$select", "Id")]
         if unknown:
             return error(400, f"The query parameter '{unknown[0]}' is not supported.")
-        return json_response(
-            compact({"@odata.context": f"{context}(Id)" if call.pairs else context, "Id": 0})
-        )
+        return json_response(compact({"@odata.context": f"{context}(Id)" if call.pairs else context, "Id": 0}))
 
     def _devices(self, call: Call) -> Response:
         self.tokens.uses += 1

@@ -51,9 +51,7 @@ class Projection(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def projection(
-    select: str | None, expand: str | None, shape: str, owner: str = "Pbx.SipDevice"
-) -> Projection:
+def projection(select: str | None, expand: str | None, shape: str, owner: str = "Pbx.SipDevice") -> Projection:
     """What these two options ask for. ODataError for names that the shape does not have."""
     types = TYPES[shape]
     return Projection(
@@ -68,7 +66,7 @@ def _names(expand: str, owner: str) -> list[str]:
 
 
 def _expanded(part: str, shape: str, owner: str) -> tuple[str, Projection]:
-    """`DN`, or `DN($select=Number;$expand=MemberOf)`"""
+    """`DN`, or `DN($select=Number;$expand=MemberOf)`."""
     name, parenthesis, inside = part.partition("(")
     name = name.strip()
     property_type(TYPES[shape], owner, name)
@@ -92,7 +90,7 @@ def _expanded(part: str, shape: str, owner: str) -> tuple[str, Projection]:
 
 
 def _paths(select: str, types: Mapping[str, Properties], owner: str) -> Paths | None:
-    """`Id,Registrar/MAC` becomes `{"Id": None, "Registrar": {"MAC": None}}`"""
+    """`Id,Registrar/MAC` becomes `{"Id": None, "Registrar": {"MAC": None}}`."""
     out: Paths = {}
     for path in split(select):
         if path == "*":

@@ -70,12 +70,12 @@ class Simulator:
 
     def start(self) -> Simulator:
         """Listens, in a thread of its own."""
-        # http.server takes long to import, and not everybody who makes a fleet serves it
+        # here, as not everybody who makes a fleet serves it
         from .connection import Listener
 
         self._stopped.clear()
         self._listener = Listener(self._port, self._answer, self._stopped)
-        self.base_url = f"http://127.0.0.1:{self._listener.server_port}"
+        self.base_url = f"http://127.0.0.1:{self._listener.port}"
         for name, url in self.base_urls.items():
             self.pbxs[name].base_url = url
         Thread(target=self._listener.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
@@ -123,7 +123,7 @@ class Simulator:
 
     @property
     def fault(self) -> str | None:
-        """The named fault that is on; None for none. Set it to change it: it begins and lasts as is its way."""
+        """The named fault that is on; None for none. Set it to change it."""
         return next(iter(self.pbxs.values())).faults.name
 
     @fault.setter
@@ -131,7 +131,7 @@ class Simulator:
         self.set_fault(name)
 
     def set_fault(
-        self, name: str | None, after: int | None = None, times: int | None | Literal["default"] = "default"
+        self, name: str | None, after: int | None = None, times: int | Literal["default"] | None = "default"
     ) -> None:
         """Lets `after` requests pass, then strikes `times` of the next ones; `times=None`: for ever.
 
