@@ -5,6 +5,8 @@ Before the first run put `base_url` into `.dlt/config.toml` and `client_id` and 
 SOURCES__THREECX__CLIENT_ID and SOURCES__THREECX__CLIENT_SECRET.
 """
 
+from typing import Any
+
 import dlt
 
 from threecx import threecx_source
@@ -26,8 +28,12 @@ def load_chosen_devices() -> None:
 def load_into_files() -> None:
     """Writes the devices as Parquet files below the folder `threecx_files`: any destination of dlt will do."""
     pipeline = dlt.pipeline(pipeline_name="threecx_files", destination="duckdb", dataset_name="threecx_data")
-    files = dlt.destinations.filesystem("threecx_files")
-    print(pipeline.run(threecx_source(), destination=files, loader_file_format="parquet"))
+    # `dlt init` writes its destination over every literal one, so this one is passed another way.
+    files: dict[str, Any] = {
+        "destination": dlt.destinations.filesystem("threecx_files"),
+        "loader_file_format": "parquet",
+    }
+    print(pipeline.run(threecx_source(), **files))
 
 
 if __name__ == "__main__":
