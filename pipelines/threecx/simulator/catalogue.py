@@ -1,8 +1,9 @@
 """What can stand on a desk: phone models with their firmware, and the names of the people who sit there."""
 
+import re
 from typing import NamedTuple
 
-__all__ = ["ATA", "DESK_MODELS", "GATEWAY", "GROUPS", "PLACES", "PhoneModel", "next_release", "people"]
+__all__ = ["ATA", "DESK_MODELS", "GATEWAY", "GROUPS", "PLACES", "PhoneModel", "next_release", "people", "release_order"]
 
 
 class PhoneModel(NamedTuple):
@@ -81,3 +82,8 @@ def next_release(firmware: str) -> str:
     """The release after this one: `10.1.175.16` becomes `10.1.175.21`."""
     digits = len(firmware) - len(firmware.rstrip("0123456789"))
     return f"{firmware[:-digits]}{int(firmware[-digits:]) + 5}"
+
+
+def release_order(firmware: str) -> list[int]:
+    """Sorts releases from old to new: `2.12.19` comes after `2.12.7`."""
+    return [int(number) for number in re.findall(r"\d+", firmware)]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from .catalogue import next_release, people
-from .device import link_of
+from .catalogue import next_release, people, release_order
+from .device import Row, link_of
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -19,7 +19,9 @@ GO, COME, COME_BACK = 0.004, 0.004, 0.3
 NEW_ADDRESS, MOVE, ROTATE, RENAME, FLIP = 0.02, 0.005, 0.006, 0.003, 0.15
 """Share of the fleet to which each of these happens on a day."""
 ROLL_OUT = 0.4
-"""How likely a day sees a roll-out of firmware to half of a model's phones."""
+"""How likely a day sees a roll-out of firmware to half of a model's outdated phones."""
+NEW_RELEASE = 0.1
+"""How likely there is newer firmware for all of them on such a day, and no roll-out."""
 
 _PEOPLE = people()
 
@@ -130,39 +132,29 @@ def _flip(fleet: Fleet, rng: Random, device_id: int) -> bool:
 
 
 def _rolled_out(fleet: Fleet, rng: Random) -> tuple[Ids, Ids]:
-    """Half of a model's outdated phones get the newer firmware; if none is outdated, a newer one appears."""
-    phones = [row["Id"] for row in fleet.rows() if row["Registrar"] and row["Registrar"]["FirmwareVersion"]]
-    if not phones:
+    """Half of a model's outdated phones get its newest firmware; now and then a newer one appears instead."""
+    seen = [row for row in fleet.rows() if row["Registrar"] and row["Registrar"]["FirmwareVersion"]]
+    if not seen:
         return (), ()
-    chosen = fleet.find(rng.choice(phones))["Registrar"]["Model"]
-    of_model = [one for one in phones if fleet.find(one)["Registrar"]["Model"] == chosen]
-    outdated = [one for one in of_model if fleet.find(one)["Registrar"]["FirmwareAvailable"]]
-    if not outdated:
-        return (), _released(fleet, of_model)
+    model = rng.choice(seen)["Registrar"]["Model"]
+    phones = [row for row in seen if row["Registrar"]["Model"] == model]
+    outdated = [row["Id"] for row in phones if row["Registrar"]["FirmwareAvailable"]]
+    known = [row["Registrar"]["FirmwareAvailable"] or row["Registrar"]["FirmwareVersion"] for row in phones]
+    newest = max(known, key=release_order)
+    if not outdated or rng.random() < NEW_RELEASE:
+        return (), _released(fleet, next_release(newest), phones)
     upgraded = _some(rng, outdated, 0.5) or (rng.choice(outdated),)
     for device_id in upgraded:
         registrar = fleet.find(device_id)["Registrar"]
-        firmware = registrar["FirmwareAvailable"]
-        agent = (registrar["UserAgent"] or "").replace(registrar["FirmwareVersion"], firmware)
-        fleet.update(
-            device_id,
-            {
-                "Registrar": {
-                    "FirmwareVersion": firmware,
-                    "FirmwareAvailable": None,
-                    "FirmwareOutdated": False,
-                    "UserAgent": agent,
-                }
-            },
-        )
+        agent = (registrar["UserAgent"] or "").replace(registrar["FirmwareVersion"], newest)
+        firmware = {"FirmwareVersion": newest, "FirmwareAvailable": None, "FirmwareOutdated": False}
+        fleet.update(device_id, {"Registrar": firmware | {"UserAgent": agent}})
     return upgraded, ()
 
 
-def _released(fleet: Fleet, devices: Sequence[int]) -> Ids:
-    for device_id in devices:
-        registrar = fleet.find(device_id)["Registrar"]
-        firmware = next_release(registrar["FirmwareVersion"])
-        name = f"{registrar['Vendor']}-{registrar['Model']}-{firmware}"
-        update = {"FirmwareAvailable": firmware, "FirmwareOutdated": True, "FirmwareLatestId": name}
-        fleet.update(device_id, {"Registrar": update})
-    return tuple(devices)
+def _released(fleet: Fleet, firmware: str, phones: Sequence[Row]) -> Ids:
+    for row in phones:
+        name = f"{row['Registrar']['Vendor']}-{row['Registrar']['Model']}-{firmware}"
+        news = {"FirmwareAvailable": firmware, "FirmwareOutdated": True, "FirmwareLatestId": name}
+        fleet.update(row["Id"], {"Registrar": news})
+    return tuple(row["Id"] for row in phones)

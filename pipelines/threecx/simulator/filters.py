@@ -18,7 +18,7 @@ _PREPARED = re.compile(
     r"""
       (?P<enum>Pbx\.\w+)(?='(?:[^']|'')*')              # Pbx.PeerType'Fax' is the same as 'Fax'
     | (?P<text>'(?:[^']|'')*')                          # a literal stays as it is
-    | (?P<one>\s+in\s*\(\s*(?:'(?:[^']|'')*'|[^'(),\s]+)\s*)\)   # in ('a'): the parser wants in ('a',)
+    | (?P<one>\s+in\s+\(\s*(?:'(?:[^']|'')*'|[^'(),\s]+)\s*)\)   # in ('a'): the parser wants in ('a',)
     """,
     re.VERBOSE,
 )
@@ -26,7 +26,7 @@ _PREPARED = re.compile(
 
 def _prepared(match: re.Match[str]) -> str:
     if match["one"]:
-        return f"{match['one']},)".replace("in(", "in (", 1)
+        return f"{match['one']},)"
     return match["text"] or ""
 
 
