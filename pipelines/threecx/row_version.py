@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -25,7 +26,8 @@ FINGERPRINT_MODULUS = 2**128
 
 _NAMES = tuple(column.name for column in DEVICE_COLUMNS)
 _JSON_COLUMNS = frozenset({"dn_tags", "extra"})
-_SORTED = sorted((name, index) for index, name in enumerate(_NAMES, start=1))
+_BY_NAME = sorted(range(len(_NAMES)), key=_NAMES.__getitem__)
+_NEED_CARE = frozenset({*_JSON_COLUMNS, *(column.name for column in DEVICE_COLUMNS if column.type == "timestamp")})
 
 
 def canonical(name: str, value: Any) -> Any:
@@ -35,7 +37,7 @@ def canonical(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if name in _JSON_COLUMNS:
-        return _sorted_lists(json.loads(value)) or None
+        return _canonical_text(value)
     return value
 
 
@@ -45,31 +47,49 @@ def canonical_json(value: Any) -> bytes:
 
 
 class DeviceHash:
-    """Hashes rows `[device_id, *DEVICE_COLUMNS]`."""
+    """Hashes devices, a page at a time."""
 
     def __init__(self, volatile: Collection[str]) -> None:
-        self._volatile = tuple((name, index) for name, index in _SORTED if name in volatile)
+        self._volatile = frozenset(volatile)
 
-    def of(self, row: Sequence[Any]) -> tuple[str, str]:
-        """`row_version` and `tracked_version`, 64 hex digits each."""
-        values = {name: row[index] for name, index in _SORTED if row[index] is not None and row[index] != ""}
-        for name in ("dn_tags", "extra", "rps_expires_at"):
-            if name in values:
-                values[name] = canonical(name, values[name])
-                if values[name] is None:
-                    del values[name]
-        row_version = hashlib.sha256(orjson.dumps(values)).hexdigest()
-        tracked = row_version
-        if any(name in values for name, _ in self._volatile):
-            for name, _ in self._volatile:
-                values.pop(name, None)
-            tracked = hashlib.sha256(orjson.dumps(values)).hexdigest()
-        return row_version, tracked
+    def of(self, columns: Sequence[Sequence[Any]]) -> tuple[list[str], list[str]]:
+        """`row_version` and `tracked_version` of every device, 64 hex digits each; `columns` are DEVICE_COLUMNS."""
+        by_name = {
+            _NAMES[index]: _canonical_column(_NAMES[index], columns[index])
+            for index in _BY_NAME
+            if columns[index].count(None) < len(columns[index])
+        }
+        by_name = by_name or {_NAMES[0]: columns[0]}
+        row_versions: list[str] = []
+        tracked_versions: list[str] = []
+        for row in zip(*by_name.values(), strict=True):
+            values = {name: v for name, v in zip(by_name, row, strict=True) if v is not None and v != ""}
+            row_version = tracked = _sha256(values)
+            if not self._volatile.isdisjoint(values):
+                tracked = _sha256({name: v for name, v in values.items() if name not in self._volatile})
+            row_versions.append(row_version)
+            tracked_versions.append(tracked)
+        return row_versions, tracked_versions
+
+
+def _canonical_column(name: str, values: Sequence[Any]) -> Sequence[Any]:
+    return [canonical(name, value) for value in values] if name in _NEED_CARE else values
+
+
+def _sha256(values: dict[str, Any]) -> str:
+    # The names come in order already.
+    return hashlib.sha256(orjson.dumps(values)).hexdigest()
 
 
 def fingerprint_part(device_id: int, row_version: str) -> int:
     """What one device adds to the fingerprint of a snapshot: a number below 2^128."""
     return int.from_bytes(hashlib.sha256(f"{device_id}:{row_version}".encode()).digest()[:16], "big")
+
+
+@lru_cache(maxsize=10_000)
+def _canonical_text(text: str) -> Any:
+    """Few lists of tags recur in all devices."""
+    return _sorted_lists(json.loads(text)) or None
 
 
 def _sorted_lists(value: Any) -> Any:

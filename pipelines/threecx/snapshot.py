@@ -96,7 +96,7 @@ class _Spool:
         self._sum = 0
         self._reader = DeviceReader(pbx.settings.fingerprint_key)
         self._hash = DeviceHash(volatile)
-        self._rows: list[tuple[Any, ...]] = []
+        self._columns: list[list[Any]] = [[] for _ in _SCHEMA]
         self._sink = pa.OSFile(str(file), "wb")
         self._writer = pa.ipc.new_file(self._sink, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 
@@ -106,35 +106,38 @@ class _Spool:
 
     @property
     def fingerprint(self) -> str:
-        return f"{self._sum:032x}"
+        return f"{self._sum % FINGERPRINT_MODULUS:032x}"
 
     @property
     def shape(self) -> dict[str, str]:
         return self._reader.shape
 
     def add(self, items: list[Item]) -> None:
-        for item in items:
-            row = self._reader.row(item)
-            versions = self._hash.of(row)
-            self._sum = (self._sum + fingerprint_part(row[0], versions[0])) % FINGERPRINT_MODULUS
-            self._rows.append((*row, *versions))
+        if not items:
+            return
+        columns = self._reader.columns(items)
+        row_versions, tracked_versions = self._hash.of(columns[1:])
+        self._sum += sum(map(fingerprint_part, columns[0], row_versions))
+        for column, values in zip(self._columns, (*columns, row_versions, tracked_versions), strict=True):
+            column.extend(values)
         self.devices += len(items)
-        while len(self._rows) >= _ROWS_PER_BATCH:
+        while len(self._columns[0]) >= _ROWS_PER_BATCH:
             self._flush()
 
     def close(self) -> None:
-        if self._rows:
+        if self._columns[0]:
             self._flush()
         self._writer.close()
         self._sink.close()
 
     def _flush(self) -> None:
         """Writes one batch; all but the last have the same number of rows."""
-        columns = zip(*self._rows[:_ROWS_PER_BATCH], strict=True)
-        rest = self._rows[_ROWS_PER_BATCH:]
-        arrays = [pa.array(values, field.type) for values, field in zip(columns, _SCHEMA, strict=True)]
+        arrays = [
+            pa.array(values[:_ROWS_PER_BATCH], field.type) for values, field in zip(self._columns, _SCHEMA, strict=True)
+        ]
         self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
-        self._rows = rest
+        for values in self._columns:
+            del values[:_ROWS_PER_BATCH]
 
 
 def take_snapshot(

@@ -11,6 +11,8 @@ import hmac
 import json
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
+from types import NoneType
 from typing import Any, Literal, NamedTuple
 
 from .errors import ProtocolError
@@ -108,9 +110,6 @@ COLUMNS: tuple[Column, ...] = (
 )
 """The device columns, in the order of a row; `device_id` goes before them and `extra` after."""
 
-EXTRA = len(COLUMNS) + 1
-"""Where `extra` stands in a row; `device_id` is first."""
-
 _DLT_TYPES = {
     "text": "text",
     "integer": "bigint",
@@ -131,32 +130,29 @@ SECRET_NAME = re.compile("password|secret|token|pin|key|link", re.IGNORECASE)
 """A property whose name holds one of these is a secret, wherever the API puts it."""
 
 _TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+_PYTHON_TYPES = {"text": str, "boolean": bool, "integer": int}
+"""Column types whose values can be taken over as they are."""
 _NOT_HEX = re.compile(r"[\s:.\-]")
 _HEX12 = re.compile(r"[0-9A-Fa-f]{12}")
 _PLAIN_MAC = re.compile(r"[0-9A-F]{12}")
 
 
-class _Slot(NamedTuple):
-    column: int
-    type: ColumnType
-    path: str
+_PATHS = tuple((column, *path.rpartition(".")[::2]) for column in COLUMNS for path in (column.path, *column.later))
+"""(column, parent object or "", property) for every place that a column's value may come from."""
 
+_KNOWN = {
+    "": frozenset({"Id", "DN", "Registrar", *(name for _, parent, name in _PATHS if not parent)}),
+    "DN": frozenset(name for _, parent, name in _PATHS if parent == "DN"),
+    "Registrar": frozenset(name for _, parent, name in _PATHS if parent == "Registrar"),
+}
+_INT64 = range(-(2**63), 2**63)
 
-def _slots() -> dict[str, dict[str, _Slot]]:
-    """Object name ("" for the row itself) → property name → where its value goes."""
-    slots: dict[str, dict[str, _Slot]] = {"": {}, "DN": {}, "Registrar": {}}
-    for index, column in enumerate(COLUMNS, start=1):
-        for path in (column.path, *column.later):
-            parent, _, name = path.rpartition(".")
-            slots[parent][name] = _Slot(index, column.type, path)
-    return slots
-
-
-_SLOTS = _slots()
+Item = dict[str, Any]
+Extras = list[Item | None]
 
 
 class DeviceReader:
-    """Turns rows of the API into rows of columns.
+    """Turns rows of the API into columns, a page at a time: a column of one type costs one look, not one per value.
 
     `shape` collects what it has met: property path → JSON type (`string`, `integer`, …; `boolean|string` when rows
     differ). Secrets leave a keyed fingerprint when there is a key, else nothing.
@@ -166,74 +162,114 @@ class DeviceReader:
         self.shape: dict[str, str] = {}
         self._key = fingerprint_key.encode() if fingerprint_key else None
 
-    def row(self, item: dict[str, Any]) -> list[Any]:
-        """`[device_id, *COLUMNS, extra]` of one row of the API. Raises ProtocolError when it cannot be read."""
-        row: list[Any] = [None] * (EXTRA + 1)
-        extra: dict[str, Any] = {}
+    def columns(self, items: list[Item]) -> list[list[Any]]:
+        """`[device_id, *COLUMNS, extra]`, each as long as there are items.
+
+        Raises ProtocolError when a device cannot be read.
+        """
         try:
-            row[0] = item["Id"]
-            self._read("", item, row, extra)
-            if extra:
-                row[EXTRA] = json.dumps(extra, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        except (KeyError, RecursionError) as error:
+            return self._columns(items)
+        except RecursionError as error:
             raise ProtocolError(
                 "GET /xapi/v1/SipDevices",
-                f"the device with Id {item.get('Id')} cannot be read ({type(error).__name__})",
+                f"a device between Id {items[0]['Id']} and {items[-1]['Id']} is nested too deeply",
                 "Nothing was loaded. Report this with the PBX's version",
             ) from error
-        return row
 
-    # One loop, not many small functions: it runs for every property of every device.
-    def _read(  # noqa: C901
-        self, parent: str, item: dict[str, Any], row: list[Any], extra: dict[str, Any]
-    ) -> None:
-        slots, shape = _SLOTS[parent], self.shape
-        for name, value in item.items():
-            if value is None:
-                continue
-            slot = slots.get(name)
-            if slot is None:
-                self._read_unknown(parent, name, value, row, extra)
-                continue
-            index, column_type, path = slot
-            kind = _TYPE_NAMES[value.__class__]
-            if shape.get(path) != kind:
-                self._note(path, kind)
-            if column_type == "text":
-                if kind == "string":
-                    row[index] = value if index != 1 else normal_mac(value)
-                elif kind in ("array", "object"):
-                    extra[path] = without_secrets(value)
-                else:
-                    row[index] = json.dumps(value)
-            elif column_type == "secret":
-                if row[index] is None or not parent:
-                    row[index] = fingerprint_of(value, self._key)
-            elif column_type == kind:
-                row[index] = value
-                if kind == "integer" and not -(2**63) <= value < 2**63:
-                    row[index], extra[path] = None, value
-            else:
-                converted = _converted(column_type, value)
-                if converted is None:
-                    extra[path] = without_secrets(value)
-                row[index] = converted
+    def _columns(self, items: list[Item]) -> list[list[Any]]:
+        extras: Extras = [None] * len(items)
+        objects = {"": items, "DN": self._objects("DN", items, extras)}
+        objects["Registrar"] = self._objects("Registrar", items, extras)
+        columns: dict[str, list[Any]] = {}
+        for column, parent, name in _PATHS:
+            values = self._values(column, parent, name, objects[parent], extras)
+            before = columns.get(column.name)
+            if before is not None:
+                # Another place for the same thing: the first place that has it wins.
+                values = [new if old is None else old for old, new in zip(before, values, strict=True)]
+            columns[column.name] = values
+        for parent, rows in objects.items():
+            known = _KNOWN[parent]
+            for number, row in enumerate(rows):
+                if not row.keys() <= known:
+                    self._read_unknown(parent, row, number, extras)
+        extra = [None if e is None else _json(e) for e in extras]
+        return [[item["Id"] for item in items], *columns.values(), extra]
 
-    def _read_unknown(self, parent: str, name: str, value: Any, row: list[Any], extra: dict[str, Any]) -> None:
+    def _objects(self, name: str, items: list[Item], extras: Extras) -> list[Item]:
+        """The inner objects of that name; where something else stands, it is kept as extra."""
+        objects: list[Item] = []
+        for number, item in enumerate(items):
+            value = item.get(name)
+            if value is not None and not isinstance(value, dict):
+                self._note(name, value)
+                _keep(extras, number, name, value)
+                value = None
+            objects.append(value or {})
+        return objects
+
+    def _values(self, column: Column, parent: str, name: str, objects: list[Item], extras: Extras) -> list[Any]:
+        values = [item.get(name) for item in objects]
+        kinds = set(map(type, values))
+        kinds.discard(NoneType)
+        if not kinds:
+            return values
         path = f"{parent}.{name}" if parent else name
-        if path == "Id" or "@" in name:
-            return
-        kind = _TYPE_NAMES[value.__class__]
-        if kind == "object" and path in _SLOTS:
-            self._read(path, value, row, extra)
-            return
-        self._note(path, kind)
-        if not SECRET_NAME.search(name):
-            extra[path] = without_secrets(value)
+        for kind in kinds:
+            self._note(path, kind())
+        if kinds == {_PYTHON_TYPES.get(column.type)} and not (kinds == {int} and _is_too_large(values)):
+            return list(map(_mac, values)) if column.name == "mac" else values
+        return [
+            None if value is None else self._value(column, path, value, number, extras)
+            for number, value in enumerate(values)
+        ]
 
-    def _note(self, path: str, kind: str) -> None:
-        known = self.shape.get(path)
-        self.shape[path] = kind if known is None else "|".join(sorted({*known.split("|"), kind}))
+    def _value(self, column: Column, path: str, value: Any, number: int, extras: Extras) -> Any:
+        """A value that needs conversion; what cannot be converted without loss is kept as extra."""
+        if column.type == "secret":
+            return fingerprint_of(value, self._key)
+        converted = _converted(column.type, value)
+        if converted is None:
+            _keep(extras, number, path, value)
+        return normal_mac(converted) if column.name == "mac" and converted is not None else converted
+
+    def _read_unknown(self, parent: str, row: Item, number: int, extras: Extras) -> None:
+        for name in row.keys() - _KNOWN[parent]:
+            value = row[name]
+            # Names with @ are OData's own annotations.
+            if value is None or "@" in name:
+                continue
+            path = f"{parent}.{name}" if parent else name
+            self._note(path, value)
+            if not SECRET_NAME.search(name):
+                _keep(extras, number, path, value)
+
+    def _note(self, path: str, value: Any) -> None:
+        kind, known = _TYPE_NAMES[type(value)], self.shape.get(path)
+        if known is None:
+            self.shape[path] = kind
+        elif kind not in known.split("|"):
+            self.shape[path] = "|".join(sorted({*known.split("|"), kind}))
+
+
+def _keep(extras: Extras, number: int, path: str, value: Any) -> None:
+    extra = extras[number]
+    if extra is None:
+        extra = extras[number] = {}
+    extra[path] = without_secrets(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _is_too_large(values: list[int | None]) -> bool:
+    numbers = [value for value in values if value is not None]
+    return min(numbers) not in _INT64 or max(numbers) not in _INT64
+
+
+def _mac(value: str | None) -> str | None:
+    return None if value is None else normal_mac(value)
 
 
 def normal_mac(text: str) -> str:
@@ -263,14 +299,25 @@ def fingerprint_of(secret: Any, key: bytes | None) -> str | None:
 
 def _converted(column_type: ColumnType, value: Any) -> Any:
     """A value of another JSON type than its column's, where nothing is lost by it; else None."""
-    if column_type == "json" and isinstance(value, list):
-        return json.dumps(without_secrets(value), ensure_ascii=False, separators=(",", ":"))
-    if column_type == "integer" and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    kind = type(value)
+    if column_type == "text":
+        return value if kind is str else None if kind in (list, dict) else json.dumps(value)
+    if column_type == "json" and kind is list:
+        return _tags(tuple(value)) if all(type(v) is str for v in value) else _json(without_secrets(value))
+    if column_type == "integer" and kind in (int, float) and value == value // 1 and int(value) in _INT64:
         return int(value)
-    if column_type == "time" and isinstance(value, str):
+    if column_type == "boolean" and kind is bool:
+        return value
+    if column_type == "time" and kind is str:
         try:
             time = datetime.fromisoformat(value)
         except ValueError:
             return None
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return None
+
+
+@lru_cache(maxsize=10_000)
+def _tags(tags: tuple[str, ...]) -> str:
+    """Few lists of tags recur in all devices."""
+    return _json(list(tags))

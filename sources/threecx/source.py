@@ -105,4 +105,5 @@ class _DeviceRows:
         self._reader = DeviceReader(fingerprint_key)
 
     def add(self, items: list[Item]) -> None:
-        self.content.extend(dict(zip(DLT_COLUMNS, self._reader.row(item), strict=True)) for item in items)
+        rows = zip(*self._reader.columns(items), strict=True)
+        self.content.extend(dict(zip(DLT_COLUMNS, row, strict=True)) for row in rows)

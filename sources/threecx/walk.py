@@ -142,9 +142,7 @@ class _Attempt:
         """The rows page by page, each checked against the one before; raises _Drifted."""
         top, skip = self._query.top, self._query.skip or 0
         size = self.page_size if top is None else min(self.page_size, top)
-        began = time.monotonic()
         first = self._page(skip, size)
-        seconds = time.monotonic() - began
         self.count = first.count
         self.wanted = max(0, first.count - skip)
         if top is not None:
@@ -154,7 +152,12 @@ class _Attempt:
             return
         # Fewer rows than asked for: the PBX has a lower cap of its own.
         self.page_size = size = max(2, min(size, self.received))
-        in_flight = self._client.settings.pages_in_flight if seconds > WORTH_A_THREAD_SECONDS else 1
+        # The first page had to connect; the second shows how far away the PBX is.
+        began = time.monotonic()
+        second = self._page(skip + self.received - 1, size)
+        is_far = time.monotonic() - began > WORTH_A_THREAD_SECONDS
+        yield self._accept(second, overlap=True)
+        in_flight = self._client.settings.pages_in_flight if is_far else 1
         for page in self._pages_from(skip, size, in_flight):
             yield self._accept(page, overlap=True)
 
