@@ -1,7 +1,7 @@
 """HTTP/1.1 over a socket: reads calls, sends responses, keeps connections open.
 
-`http.server` parses headers as if they were mail, which takes longer than answering. What a client of the
-xAPI sends is little, so little is read here: a request line, headers, a body of known length.
+Not `http.server`: it reads headers as if they were mail, which costs as much as answering a page, and takes long to
+import. What a client of the xAPI sends is little: a request line, headers, a body of known length.
 """
 
 import socket

@@ -193,7 +193,7 @@ class Compiler(NodeVisitor):
             test({**scope, variable: item}) is True for item in get(scope) or ()
         )
 
-    # helpers of the above
+    # what the above have in common
 
     def _typed(self, node: ast._Node) -> Typed:
         typed: Typed = self.visit(node)

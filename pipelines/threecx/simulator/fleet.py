@@ -14,13 +14,15 @@ from .shapes import SHAPES, served, served_dn
 
 __all__ = ["Fleet", "compact"]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 FIRST_ID = 12
 """Lower Ids have long been used up."""
 
 
 def compact(value: object) -> bytes:
     """JSON as the simulator sends it: UTF-8, no blanks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _id(row: Row) -> int:
