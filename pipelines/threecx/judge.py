@@ -93,7 +93,8 @@ def judged(
         rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed)
 
     stamp = Stamp(row.pbx, row.snapshot_id, row.taken_at or row.started_at)
-    counts = versions.add(stamp, snapshot, changes, history.rows, rules)
+    written = versions.add(stamp, snapshot, changes, history.rows, rules)
+    counts = written.counts
     row = replace(
         row,
         added=counts["added"],
@@ -103,7 +104,7 @@ def judged(
         refreshed=counts["refreshed"],
         rebaselined=counts["rebaselined"],
     )
-    return SyncResult(_chained(row, state), tuple(sorted(rules.moved)))
+    return SyncResult(_chained(row, state, written.seal), tuple(sorted(rules.moved)))
 
 
 def _dated(reading: Reading, state: PbxState) -> LedgerRow:
@@ -173,8 +174,8 @@ def _refused(row: LedgerRow, state: PbxState, objection: Objection) -> SyncResul
     return SyncResult(_chained(row, state), error=error)
 
 
-def _chained(row: LedgerRow, state: PbxState) -> LedgerRow:
-    return replace(row, chain=chained(state.chain, row.values()))
+def _chained(row: LedgerRow, state: PbxState, seal: int = 0) -> LedgerRow:
+    return replace(row, chain=chained(state.chain, row.values(), seal))
 
 
 def _sentences(*texts: str | None) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from pipelines.threecx.row_version import canonical_json
 from pipelines.threecx.tables import LEDGER, Status
 
-__all__ = ["GENESIS", "LedgerRow", "chained", "new_snapshot_id", "not_before"]
+__all__ = ["GENESIS", "LedgerRow", "chained", "new_snapshot_id", "not_before", "version_part"]
 
+SEAL_MODULUS = 2**128
 GENESIS = "0" * 64
 """What the first row of a PBX is chained to."""
 
@@ -64,13 +65,24 @@ class LedgerRow:
         return asdict(self)
 
 
-def chained(previous_chain: str | None, row: Mapping[str, Any]) -> str:
+def version_part(device_id: int, change: str, row_version: str, tracked_version: str, changed_fields: str) -> int:
+    """What one row of device_versions adds to the seal of its snapshot: a number below 2^128.
+
+    The seal, a sum modulo 2^128, is kept nowhere but in the chain; row_version stands for the device columns.
+    """
+    text = f"{device_id}:{change}:{row_version}:{tracked_version}:{changed_fields}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+
+def chained(previous_chain: str | None, row: Mapping[str, Any], seal: int = 0) -> str:
     """The chain of a ledger row: SHA-256, 64 hex digits, over the previous row's chain and this row's content.
 
-    A row that is changed, missing or put in between breaks it from there on.
+    `seal` is the sum of the snapshot's versions. So a row of either table that is changed, missing or put in between
+    breaks the chain from there on.
     """
     content = {name: _plain(row[name]) for name in _CHAINED if row[name] is not None}
-    return hashlib.sha256((previous_chain or GENESIS).encode() + canonical_json(content)).hexdigest()
+    bound = f"{previous_chain or GENESIS}{seal % SEAL_MODULUS:032x}".encode()
+    return hashlib.sha256(bound + canonical_json(content)).hexdigest()
 
 
 def new_snapshot_id(at: datetime) -> str:

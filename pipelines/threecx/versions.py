@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.threecx.compare import Difference, Rules, classified
+from pipelines.threecx.ledger import version_part
 from pipelines.threecx.snapshot import Snapshot, arrow_schema
 from pipelines.threecx.tables import VERSIONS, Change
 
-__all__ = ["Stamp", "VersionsFile"]
+__all__ = ["Stamp", "VersionsFile", "Written"]
 
 _SCHEMA = arrow_schema(VERSIONS)
 _CHUNK = 5000
@@ -36,6 +37,14 @@ class Stamp:
     observed_at: datetime
 
 
+@dataclass(frozen=True)
+class Written:
+    """How many versions of each kind were written, and the seal over them."""
+
+    counts: Counter[Change]
+    seal: int
+
+
 class VersionsFile:
     """A Parquet file of versions of any number of PBXs; `rows` counts them."""
 
@@ -49,9 +58,10 @@ class VersionsFile:
 
     def add(
         self, stamp: Stamp, snapshot: Snapshot, changes: Iterable[Difference], old_rows: OldRows, rules: Rules
-    ) -> Counter[Change]:
-        """Writes a version for every difference; says how many of each kind."""
+    ) -> Written:
+        """Writes a version for every difference."""
         counts: Counter[Change] = Counter()
+        seal = 0
         for chunk in _chunks(iter(changes)):
             old = old_rows([d.device_id for d in chunk if d.kind in ("differs", "gone")])
             gone = [old[d.device_id] for d in chunk if d.kind == "gone"]
@@ -60,13 +70,14 @@ class VersionsFile:
                 rows = snapshot.rows_at([d.position for d in there if d.position is not None])
                 verdicts = _verdicts(there, rows, old, rules)
                 counts.update(change for change, _ in verdicts)
-                self._write(stamp, rows, verdicts)
+                seal += self._write(stamp, rows, verdicts)
             if gone:
                 counts["removed"] += len(gone)
-                self._write(stamp, _record_batch(gone), [("removed", [])] * len(gone))
-        return counts
+                seal += self._write(stamp, _record_batch(gone), [("removed", [])] * len(gone))
+        return Written(counts, seal)
 
-    def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> None:
+    def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
+        """Writes versions; gives their part of the seal."""
         given = {
             "pbx": [stamp.pbx] * len(verdicts),
             "snapshot_id": [stamp.snapshot_id] * len(verdicts),
@@ -80,6 +91,9 @@ class VersionsFile:
         ]
         self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
         self.rows += len(verdicts)
+        sealed = ("device_id", "row_version", "tracked_version")
+        ids, row_versions, tracked = (rows.column(name).to_pylist() for name in sealed)
+        return sum(map(version_part, ids, given["change"], row_versions, tracked, given["changed_fields"]))
 
 
 def _record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
