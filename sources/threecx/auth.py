@@ -21,6 +21,8 @@ TOKEN_MARGIN_SECONDS = 30.0
 MAX_RENEWALS = 2
 """How many tokens may be fetched because the PBX refused one that had not ended."""
 
+_MAX_SECONDS = 1e12
+"""No time in a token is larger; a number that is, says nothing."""
 _ASKED = "POST /connect/token"
 
 
@@ -123,4 +125,6 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > _MAX_SECONDS:
+        return 0.0
+    return float(value)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "LOOK",
     "CredentialsError",
     "DriftError",
     "ProtocolError",
@@ -28,6 +29,9 @@ __all__ = [
 
 QUOTE_CHARS = 300
 """A PBX's own words are cut at this many characters."""
+
+LOOK = "Nothing was loaded. Run again; if it stays, check that base_url is the PBX itself, not a proxy or login page"
+"""What to do when something answers that does not speak like a PBX."""
 
 
 class ThreecxError(Exception):

@@ -55,6 +55,10 @@ class Query:
             )
         for name in ("orderby", "select", "expand"):
             object.__setattr__(self, name, _names(name, getattr(self, name)))
+        try:
+            self.encoded()
+        except UnicodeEncodeError as error:
+            raise QueryError("the query options", "one holds characters that are no text", "Mend the option") from error
 
     @property
     def has_key(self) -> bool:
@@ -93,13 +97,17 @@ class Query:
 
 
 def _names(option: str, value: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Parts of a list option; commas in parentheses belong to their part: `DN($select=Id,Name)`."""
+    """Parts of a list option; commas in parentheses or quotes belong to their part: `DN($select=Id,Name)`."""
     if value is None:
         return None
     parts: list[str] = []
     for text in [value] if isinstance(value, str) else value:
         start = depth = 0
+        is_quoted = False
         for position, char in enumerate(text):
+            is_quoted ^= char == "'"
+            if is_quoted:
+                continue
             depth += (char == "(") - (char == ")")
             if char == "," and depth == 0:
                 parts.append(text[start:position].strip())

@@ -57,6 +57,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", _checked_base_url(self.base_url, self.allow_http))
+        if self.access_token in PLACEHOLDERS:
+            object.__setattr__(self, "access_token", None)
         if not self.access_token:
             for key in ("client_id", "client_secret"):
                 value = getattr(self, key)
@@ -68,16 +70,26 @@ class Settings:
                     )
         if self.access_token and not (self.access_token.isascii() and self.access_token.isprintable()):
             raise SettingsError("setting access_token", "it is no bearer token", "Copy it again, on one line")
-        _check_range("page_size", self.page_size, 2, PAGE_SIZE)
-        _check_range("pages_in_flight", self.pages_in_flight, 1, 16)
-        _check_range("max_walks", self.max_walks, 1, 100)
-        _check_range("attempts", self.attempts, 1, 100)
+        _check_range("page_size", self.page_size, 2, PAGE_SIZE, int)
+        _check_range("pages_in_flight", self.pages_in_flight, 1, 16, int)
+        _check_range("max_walks", self.max_walks, 1, 100, int)
+        _check_range("attempts", self.attempts, 1, 100, int)
         _check_range("timeout_seconds", self.timeout_seconds, 0.01, 3600)
         _check_range("backoff_seconds", self.backoff_seconds, 0, 600)
+        for key in ("verify_tls", "allow_http"):
+            if not isinstance(getattr(self, key), bool):
+                raise SettingsError(
+                    f"setting {key}", f"{getattr(self, key)!r} is not true or false", "Mend the setting"
+                )
         if self.consistency not in CONSISTENCIES:
             raise SettingsError("setting consistency", f"'{self.consistency}' is unknown", "Use once or twice")
         if self.consistency == "twice" and self.max_walks < 2:
             raise SettingsError("setting max_walks", "twice needs 2 walks", "Set max_walks to 2 or more")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the PBX is on this machine, as a simulated one is."""
+        return urlsplit(self.base_url).hostname in _LOOPBACK
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -85,28 +97,36 @@ class Settings:
         return tuple(s for s in (self.client_secret, self.access_token, self.fingerprint_key) if s)
 
 
-def _checked_base_url(base_url: str, allow_http: bool) -> str:
+def _checked_base_url(base_url: Any, allow_http: bool) -> str:
     example = "Use the address of the web client, such as https://pbx.example.com:5001"
-    if base_url in ("", *PLACEHOLDERS):
+    if not base_url or base_url in PLACEHOLDERS:
         raise SettingsError("setting base_url", "it is missing", example)
+    if not isinstance(base_url, str):
+        raise SettingsError("setting base_url", "it is no text", example)
+    text: str = base_url.strip()
     try:
-        parts = urlsplit(base_url.strip())
+        parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise SettingsError("setting base_url", "it is no address", example) from error
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise SettingsError("setting base_url", "it holds a user name or password", example)
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise SettingsError("setting base_url", f"'{base_url}' is no http(s) address of a PBX", example)
+    if "?" in text or "#" in text:
+        # Not quoted: what stands there could be a secret.
+        raise SettingsError("setting base_url", "it has a part after '?' or '#'", example)
+    if parts.scheme not in ("http", "https") or not host or not text.isprintable() or " " in text:
+        raise SettingsError("setting base_url", f"{text!r} is no http(s) address of a PBX", example)
     if parts.scheme == "http" and not allow_http and host not in _LOOPBACK:
         raise SettingsError(
             "setting base_url",
-            f"'{base_url}' would send the API key unencrypted",
+            f"'{text}' would send the API key unencrypted",
             "Use https, or set allow_http = true if you accept that",
         )
-    return base_url.strip().rstrip("/").removesuffix("/xapi/v1")
+    return text.rstrip("/").removesuffix("/xapi/v1").rstrip("/")
 
 
-def _check_range(key: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise SettingsError(f"setting {key}", f"{value!r} is not between {low} and {high}", "Mend the setting")
+def _check_range(key: str, value: Any, low: float, high: float, kind: type = float) -> None:
+    number = int if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, number) or not low <= value <= high:
+        whole = "a whole number " if kind is int else ""
+        raise SettingsError(f"setting {key}", f"{value!r} is not {whole}between {low} and {high}", "Mend the setting")

@@ -1,0 +1,281 @@
+"""Whole HTTP answers of one PBX, each within a time and a size, asked for again while the PBX is busy.
+
+Redirects are not followed. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY, further certificates from
+REQUESTS_CA_BUNDLE; this machine itself is never asked through a proxy, and no .netrc file is read.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import math
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+from requests.structures import CaseInsensitiveDict
+
+from .auth import Token
+from .errors import LOOK, ProtocolError, SettingsError, ThreecxError, UnreachableError, quoted
+from .settings import Settings
+
+__all__ = ["Answer", "Transport"]
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""A page of 100 devices takes about 0.1 MB."""
+MAX_WAIT_SECONDS = 120.0
+"""A `Retry-After` longer than this is not waited for."""
+_CHUNK_BYTES = 256 * 1024
+_BUSY = (429, 502, 503, 504)
+_USER_AGENT = "dlt-threecx"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers and the whole body."""
+
+    status: int
+    headers: CaseInsensitiveDict[str]
+    body: bytes
+
+
+class Transport:
+    """The connections to one PBX. `requests` counts the GETs sent so far."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.requests = 0
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = _USER_AGENT
+        # Not left to requests: it would let the environment overrule ca_file and verify_tls.
+        self._session.trust_env = False
+        self._session.verify = _trusted(settings)
+        self._session.proxies = {} if settings.is_loopback else requests.utils.get_environ_proxies(settings.base_url)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, _Adapter(pool_maxsize=settings.pages_in_flight))
+
+    def close(self) -> None:
+        """Closes the connections; what other threads still ask for is not asked for again."""
+        self._closed.set()
+        self._session.close()
+
+    def send(
+        self, method: str, path: str, asked: str, token: Token | None, form: dict[str, str | None] | None = None
+    ) -> Answer:
+        """One answer that is neither a connection fault nor "busy", after as many attempts as the settings allow."""
+        pause = self._settings.backoff_seconds
+        for attempt in range(1, self._settings.attempts + 1):
+            is_last = attempt == self._settings.attempts
+            wait = pause
+            try:
+                answer = self._send_once(method, f"{self._settings.base_url}/{path}", asked, token, form)
+            except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
+                raise self._no_answer(asked, error, attempt) from error
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                if is_last:
+                    raise self._no_answer(asked, error, attempt) from error
+            else:
+                if answer.status not in _BUSY:
+                    return answer
+                asked_wait = _retry_after_seconds(answer.headers.get("Retry-After"))
+                wait = max(pause, asked_wait)
+                if is_last or wait > MAX_WAIT_SECONDS:
+                    raise UnreachableError(
+                        asked,
+                        f"the PBX is busy or starting (HTTP {answer.status}, {_times(attempt)}"
+                        + (f", it asks for {asked_wait:.0f} s" if asked_wait else "")
+                        + ")",
+                        "Nothing was loaded. Run again in some minutes",
+                        status=answer.status,
+                    )
+            if self._closed.wait(wait):
+                break
+            pause *= 2
+        raise ThreecxError(asked, "the connection was closed meanwhile", "Report this")
+
+    def _send_once(
+        self, method: str, url: str, asked: str, token: Token | None, form: dict[str, str | None] | None
+    ) -> Answer:
+        if method == "GET":
+            with self._lock:
+                self.requests += 1
+        timeout = self._settings.timeout_seconds
+        with self._session.request(
+            method, url, data=form, auth=_Bearer(token), timeout=timeout, stream=True, allow_redirects=False
+        ) as response:
+            chunks: list[bytes] = []
+            size = 0
+            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise ProtocolError(
+                        asked,
+                        f"the answer is larger than {MAX_BODY_BYTES // 2**20} MB (HTTP {response.status_code})",
+                        LOOK,
+                        status=response.status_code,
+                    )
+            return Answer(response.status_code, response.headers, b"".join(chunks))
+
+    def _no_answer(self, asked: str, error: Exception, attempts: int) -> UnreachableError:
+        base = self._settings.base_url
+        for cause in _causes(error):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return UnreachableError(
+                    asked,
+                    f"the TLS certificate of {base} could not be verified ({quoted(cause.verify_message)})",
+                    "Set ca_file to the PBX's certificate authority, or verify_tls = false if you accept the risk",
+                )
+        if isinstance(error, requests.exceptions.SSLError):
+            return UnreachableError(asked, f"{base} answers no TLS", "Check that base_url has the port for https")
+        if isinstance(error, requests.exceptions.InvalidURL):
+            return UnreachableError(asked, f"{base} is no usable address", "Check base_url")
+        if isinstance(error, requests.exceptions.ProxyError):
+            return UnreachableError(asked, f"the proxy did not reach {base}", "Check HTTPS_PROXY and NO_PROXY")
+        if isinstance(error, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError):
+            got = f"no complete answer from {base} within {self._settings.timeout_seconds:g} s ({_times(attempts)})"
+        else:
+            got = f"{_connection_fault(error)} {base} ({_times(attempts)})"
+        return UnreachableError(asked, got, "Check base_url, the port, the firewall and that the PBX is running")
+
+
+class _Bearer(AuthBase):
+    def __init__(self, token: Token | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.value}"
+        return request
+
+
+class _UntilDeadline(io.RawIOBase):
+    """The bytes of one answer, headers included, until the socket's time-out has passed once in all.
+
+    A socket's own time-out begins anew with every byte, so a server that drips could hold a run for ever.
+    """
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._sock, self._raw = sock, raw
+        self._ends_at = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp.detach()))
+
+
+class _HttpConnection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _HttpsConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if proxy.lower().startswith("http"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _trusted(settings: Settings) -> str | bool:
+    """What certificates are checked against: a file or folder, True for the usual authorities, False for nothing."""
+    if not settings.ca_file and not settings.verify_tls:
+        return False
+    names = {"ca_file": settings.ca_file}
+    names |= {name: os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
+    for name, path in names.items():
+        if path:
+            try:
+                if not Path(path).is_dir():
+                    ssl.create_default_context(cafile=path)
+            except OSError as error:
+                raise SettingsError(
+                    f"setting {name}", f"no certificates can be read from '{path}'", "Give a file in PEM format"
+                ) from error
+            return path
+    return True
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those behind it, outermost first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        reason = getattr(cause, "reason", None)
+        nested = reason if isinstance(reason, BaseException) else None
+        cause = nested or cause.__cause__ or cause.__context__
+
+
+def _connection_fault(error: Exception) -> str:
+    """What happened on the way, from the first exception that says so."""
+    for cause in _causes(error):
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused by"
+        if isinstance(cause, urllib3.exceptions.NameResolutionError):
+            return "no such host:"
+    return "the connection broke with"
+
+
+def _retry_after_seconds(value: str | None) -> float:
+    """Seconds to wait, from `120` or `Wed, 21 Oct 2026 07:28:00 GMT`; 0 when absent or unreadable."""
+    if not value:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+def _times(number: int) -> str:
+    return "tried once" if number == 1 else f"tried {number} times"
