@@ -18,7 +18,7 @@ from pipelines.threecx.values import KEYS, checked_range, suggestion, variable
 from sources.threecx.errors import SettingsError
 from sources.threecx.settings import Settings
 
-__all__ = ["Config", "PbxConfig", "RunConfig", "load_config", "load_destination"]
+__all__ = ["Config", "PbxConfig", "RunConfig", "load_config", "load_destination", "load_pbx_names"]
 
 DEFAULT_DESTINATION = "duckdb"
 
@@ -80,6 +80,12 @@ def load_destination(project: Path, environ: Mapping[str, str]) -> str:
     return _destination(Layers.read(project, environ))
 
 
+def load_pbx_names(project: Path, environ: Mapping[str, str]) -> list[str]:
+    """Names of the PBXs that are set up, whether or not all their settings are there."""
+    layers = Layers.read(project, environ)
+    return layers.pbx_names() or (["default"] if layers.of("default").value("base_url") else [])
+
+
 def _destination(layers: Layers) -> str:
     return layers.destination_name() or DEFAULT_DESTINATION
 
@@ -120,9 +126,7 @@ def _run(layers: Layers) -> RunConfig:
     if volatile is not None:
         for name in volatile:
             if name not in _COLUMNS:
-                raise SettingsError(
-                    "setting volatile", f"'{name}' is no device column", suggestion(name, _COLUMNS)
-                )
+                raise SettingsError("setting volatile", f"'{name}' is no device column", suggestion(name, _COLUMNS))
         given["volatile"] = tuple(dict.fromkeys(volatile))
     return RunConfig(**given)
 
@@ -137,9 +141,7 @@ def _check_names(names: Sequence[str]) -> None:
     taken: dict[str, str] = {}
     for name in names:
         if not _PBX_NAME.fullmatch(name):
-            raise SettingsError(
-                f"PBX '{name}'", "this is no usable name", "Use letters, digits, '-', '_' and '.' only"
-            )
+            raise SettingsError(f"PBX '{name}'", "this is no usable name", "Use letters, digits, '-', '_' and '.' only")
         other = taken.setdefault(variable("base_url", name), name)
         if other != name:
             raise SettingsError(

@@ -11,7 +11,6 @@ from pipelines.threecx.project import read_settings, readable_by_others, shown_p
 from pipelines.threecx.values import (
     KEYS,
     PBX_PREFIX,
-    PLACEHOLDERS,
     PREFIX,
     RUN_KEYS,
     SECRET_KEYS,
@@ -22,6 +21,7 @@ from pipelines.threecx.values import (
     variable,
 )
 from sources.threecx.errors import SettingsError
+from sources.threecx.settings import PLACEHOLDERS
 
 __all__ = ["Layers", "PbxLayers"]
 
@@ -59,7 +59,7 @@ class PbxLayers:
     def has_own(self, key: str) -> bool:
         """Whether the PBX itself has a value, not only all PBXs together."""
         return any(
-            layer.pbx and layer.values.get(key) and layer.values[key] not in PLACEHOLDERS
+            layer.pbx is not None and layer.values.get(key) and layer.values[key] not in PLACEHOLDERS
             for layer in self.layers
         )
 
@@ -68,7 +68,7 @@ class PbxLayers:
         placeholder = [layer.origin for layer in self.layers if layer.values.get(key) in PLACEHOLDERS]
         got = f"it still is the placeholder in {placeholder[0]}" if placeholder else "it is missing"
         file = shown_path(self.project, "config.toml" if key == "base_url" else "secrets.toml")
-        scopes = [self.name, None] if any(layer.pbx for layer in self.layers) else [None]
+        scopes = [self.name, None] if any(layer.pbx is not None for layer in self.layers) else [None]
         if key == "base_url":
             scopes = scopes[:1]
         sections = " or ".join(f"[{section_of(scope)}]" for scope in scopes)
@@ -88,7 +88,7 @@ class PbxLayers:
 
     @property
     def _of_pbx(self) -> str:
-        return f" of PBX '{self.name}'" if any(layer.pbx for layer in self.layers) else ""
+        return f" of PBX '{self.name}'" if any(layer.pbx is not None for layer in self.layers) else ""
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,12 @@ class Layers:
 
     def pbx_names(self) -> list[str]:
         """PBXs by name, in lower case if only the environment knows them; empty when none has a name."""
-        files = {layer.pbx for layer in self.single if layer.pbx and layer.origin != _ENVIRONMENT}
+        files = {layer.pbx for layer in self.single if layer.pbx is not None and layer.origin != _ENVIRONMENT}
         known = {variable("", name) for name in files}
         others = {
             layer.pbx.lower()
             for layer in self.single
-            if layer.pbx and layer.origin == _ENVIRONMENT and variable("", layer.pbx) not in known
+            if layer.pbx is not None and layer.origin == _ENVIRONMENT and variable("", layer.pbx) not in known
         }
         return sorted(files | others)
 
@@ -172,10 +172,8 @@ def _is_of(layer: _Layer, name: str) -> bool:
 def _check_keys(layer: _Layer) -> None:
     for key, value in layer.values.items():
         place = _place(layer, key)
-        if layer.pbx and key in RUN_KEYS:
-            raise SettingsError(
-                f"setting {key} in {place}", "it holds for all PBXs", f"Put it under [{SECTION}]"
-            )
+        if layer.pbx is not None and key in RUN_KEYS:
+            raise SettingsError(f"setting {key} in {place}", "it holds for all PBXs", f"Put it under [{SECTION}]")
         if key.split("__")[0] in _FOR_THE_SOURCE or (key in KEYS and not isinstance(value, dict)):
             continue
         raise SettingsError(f"setting {key} in {place}", "it is unknown", suggestion(key, (*KEYS, "pbx")))

@@ -13,7 +13,6 @@ from sources.threecx.errors import SettingsError, quoted
 __all__ = [
     "KEYS",
     "PBX_PREFIX",
-    "PLACEHOLDERS",
     "PREFIX",
     "RUN_KEYS",
     "SECRET_KEYS",
@@ -28,9 +27,6 @@ __all__ = [
 SECTION = "sources.threecx"
 PREFIX = "SOURCES__THREECX__"
 PBX_PREFIX = PREFIX + "PBX__"
-
-PLACEHOLDERS = ("<configure me>", "please set me up!")
-"""What a template has in place of a value."""
 
 SECRET_KEYS = ("client_secret", "access_token", "fingerprint_key")
 """Settings whose values appear in no message."""
@@ -130,9 +126,7 @@ def converted(key: str, value: Any, origin: str) -> Any:
 def checked_range(key: str, value: float, low: float, high: float) -> Any:
     """The value, if it lies between both."""
     if not low <= value <= high:
-        raise SettingsError(
-            f"setting {key}", f"{value:g} is not between {low} and {high}", "Mend the setting"
-        )
+        raise SettingsError(f"setting {key}", f"{value:g} is not between {low} and {high}", "Mend the setting")
     return value
 
 

@@ -1,0 +1,104 @@
+"""`threecx changes`: what changed, field by field."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from pipelines.threecx.ask import History, open_history
+from pipelines.threecx.cli import talk
+from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.lookup import find_devices
+from pipelines.threecx.question import Question
+from pipelines.threecx.render import Format, shown, write_rows
+from pipelines.threecx.tables import DEVICE_COLUMNS
+from pipelines.threecx.values import suggestion
+
+__all__ = ["changes"]
+
+CATEGORIES = ("identity", "placement", "firmware", "network", "presence", "secret", "other")
+SINCE = timedelta(days=7)
+
+_FIELDS = tuple(column.name for column in DEVICE_COLUMNS)
+_BRIEF = ("changed_at", "pbx", "device_id", "dn_number", "dn_name", "mac", "change", "field", "old_value", "new_value")
+_COLUMNS = (
+    *("pbx", "device_id", "changed_at", "change", "field", "category", "old_value", "new_value"),
+    *_FIELDS,
+)
+
+
+def _checked_fields(_: click.Context, __: click.Parameter, fields: tuple[str, ...]) -> tuple[str, ...]:
+    for field in fields:
+        if field not in _FIELDS and not field.startswith("extra."):
+            raise click.BadParameter(f"'{field}' is no device column. {suggestion(field, _FIELDS)}")
+    return fields
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  threecx changes --since 24h\n"
+    "  threecx changes --since 2026-11-01 --until 2026-11-07 --category firmware\n"
+    "  threecx changes --device 805E0C0EA605 --since 365d --format json\n"
+    "  threecx changes --pbx hq --field ip_address --field dn_number"
+)
+@click.option("--since", type=Time(), metavar="TIME", help="From then on: 24h (ago), 2026-11-01. Default: 7d.")
+@click.option("--until", type=Time(end=True), metavar="TIME", help="Up to then; a day means its end. Default: now.")
+@click.option("--field", multiple=True, metavar="COLUMN", callback=_checked_fields, help="Only this device column.")
+@click.option("--category", multiple=True, type=click.Choice(CATEGORIES), help="Only this kind of change.")
+@click.option("--device", metavar="DEVICE", help="Only this device: Id, MAC, extension, or part of a name.")
+@click.option("--presence", is_flag=True, help="Also phones that went on or off line.")
+@with_pbx
+@place_of
+@with_format
+@talking
+def changes(
+    since: datetime | None,
+    until: datetime | None,
+    field: tuple[str, ...],
+    category: tuple[str, ...],
+    device: str | None,
+    presence: bool,
+    pbx: tuple[str, ...],
+    place: Place,
+    form: Format,
+) -> None:
+    """What changed, field by field, oldest first.
+
+    A device that was added, removed or came back is one line without a field. --field, --category, --pbx can be given
+    several times. Times are UTC.
+    """
+    question = Question(_BRIEF if form == "table" else _COLUMNS, "device_changes")
+    question.where("changed_at >= ?", since or (until or datetime.now(UTC)) - SINCE)
+    if until is not None:
+        question.where("changed_at <= ?", until)
+    question.among("pbx", pbx).among("field", field).among("category", category)
+    if not (presence or field or "presence" in category):
+        question.where("category is distinct from ?", "presence")
+    with open_history(place.db, place.dataset, place.destination) as history:
+        if device is not None:
+            _only(question, history, device, pbx)
+        question.ordered("changed_at", "pbx", "device_id", "field")
+        columns, rows = history.rows(question.sql, question.params)
+        if form == "table":
+            columns, rows = ["changed_at", "pbx", "device", "change", "field", "old → new"], _told(rows)
+        write_rows(columns, rows, form, sys.stdout)
+
+
+def _only(question: Question, history: History, device: str, pbx: tuple[str, ...]) -> None:
+    keys = find_devices(history, device, pbx)
+    if not keys:
+        talk.note(f"No device has, or had, the Id, MAC, extension or name '{device}'.")
+    any_of = " or ".join("pbx = ? and device_id = ?" for _ in keys)
+    question.where(any_of or "false", *(part for key in keys for part in key))
+
+
+def _told(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """`101 Chloé Horvát (805E0C0EA605)` … `10.31.44.76 → 10.31.44.80`."""
+    for at, pbx, device_id, number, name, mac, change, field, old, new in rows:
+        who = " ".join(str(part) for part in (number, name, f"({mac or f'Id {device_id}'})") if part)
+        values = f"{shown(old) or '–'} → {shown(new) or '–'}" if field else None
+        yield at, pbx, who, change, field, values

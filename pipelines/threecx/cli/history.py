@@ -1,0 +1,98 @@
+"""`threecx history`: the story of a device."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from pipelines.threecx.ask import History, open_history
+from pipelines.threecx.cli import talk
+from pipelines.threecx.cli.options import Place, place_of, talking, with_format, with_pbx
+from pipelines.threecx.lookup import DeviceKey, find_devices
+from pipelines.threecx.question import Question
+from pipelines.threecx.render import Format, shown, write_rows
+from pipelines.threecx.tables import DEVICE_COLUMNS
+from pipelines.threecx.timeline import Event, events
+from pipelines.threecx.times import duration_text
+
+__all__ = ["history"]
+
+_INTERVAL = ("valid_from", "valid_to", "is_current", "opened_by", "closed_by")
+_COLUMNS = ("pbx", "device_id", *_INTERVAL, *(column.name for column in DEVICE_COLUMNS))
+_CHANGE = ("pbx", "device_id", "changed_at", "field", "old_value", "new_value")
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  threecx history 80:5E:0C:0E:A6:05\n"
+    "  threecx history 101 --pbx hq\n"
+    "  threecx history boardroom --format json"
+)
+@click.argument("device")
+@with_pbx
+@place_of
+@with_format
+@talking
+def history(device: str, pbx: tuple[str, ...], place: Place, form: Format) -> None:
+    """The story of one device.
+
+    DEVICE is an Id, a MAC address in any spelling, an extension, or part of a name. Devices that are gone count, and
+    so does what a device was called once; several devices give several stories. A table tells what happened and how
+    long it stayed so; the other formats have the rows of the view device_history. Times are UTC.
+    """
+    with open_history(place.db, place.dataset, place.destination) as past:
+        keys = find_devices(past, device, pbx)
+        if not keys:
+            talk.note(f"No device has, or had, the Id, MAC, extension or name '{device}'.")
+        rows = list(_rows(past, keys, _COLUMNS, "device_history", "valid_from"))
+        if form != "table":
+            write_rows(_COLUMNS, rows, form, sys.stdout)
+            return
+        intervals = _by_device(_COLUMNS, rows)
+        changes = _by_device(_CHANGE, _rows(past, keys, _CHANGE, "device_changes", "changed_at", "field", tracked=True))
+    now = datetime.now(UTC)
+    stories = [_story(lines, events(lines, changes.get(key, []), now)) for key, lines in intervals.items()]
+    sys.stdout.write("\n".join(stories))
+
+
+def _rows(
+    past: History, keys: Sequence[DeviceKey], columns: Sequence[str], view: str, *order: str, tracked: bool = False
+) -> Iterable[tuple[Any, ...]]:
+    if not keys:
+        return []
+    question = Question(columns, view).among("device_id", {key.device_id for key in keys})
+    question.among("pbx", {key.pbx for key in keys}).ordered("pbx", "device_id", *order)
+    if tracked:
+        question.where("category is distinct from ?", "presence")
+    _, rows = past.rows(question.sql, question.params)
+    return (row for row in rows if DeviceKey(row[0], row[1]) in keys)
+
+
+def _by_device(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[DeviceKey, list[Mapping[str, Any]]]:
+    found: dict[DeviceKey, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(DeviceKey(row[0], row[1]), []).append(dict(zip(columns, row, strict=True)))
+    return found
+
+
+def _story(intervals: Sequence[Mapping[str, Any]], happened: Sequence[Event]) -> str:
+    """A heading, and a line per event."""
+    last = intervals[-1]
+    known = [last[name] for name in ("dn_number", "dn_name", "vendor", "model", "mac")]
+    heading = [f"{last['pbx']} device {last['device_id']}", *(str(value) for value in known if value)]
+    times = [f"{shown(event.at)}  {event.kind:<12}" for event in happened]
+    lines = [
+        f"  {time}{_lasted(event):<18}{shown(event.what)}".rstrip() for time, event in zip(times, happened, strict=True)
+    ]
+    return "\n".join([shown(" · ".join(heading)), *lines]) + "\n"
+
+
+def _lasted(event: Event) -> str:
+    length = duration_text(event.lasted)
+    if event.kind == "removed":
+        return f"gone {length}"
+    return f"{length} so far" if event.is_last else length

@@ -1,0 +1,73 @@
+"""`threecx status`: how fresh the history of each PBX is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from pipelines.threecx.ask import open_history
+from pipelines.threecx.cli import talk
+from pipelines.threecx.cli.options import Age, Place, place_of, talking, with_format, with_pbx
+from pipelines.threecx.config import load_pbx_names
+from pipelines.threecx.question import Question
+from pipelines.threecx.render import Format, write_rows
+from pipelines.threecx.times import duration_text
+
+__all__ = ["status"]
+
+STALE = 5
+"""Exit code when the history of a PBX is too old."""
+
+_COLUMNS = (
+    *("pbx", "last_complete_at", "devices", "changes_24h", "changes_7d"),
+    *("last_attempt_at", "last_status", "last_reason"),
+)
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  threecx status\n"
+    "  threecx status --max-age 26h || echo 'the nightly sync is missing'\n"
+    "  threecx status --pbx hq --format json"
+)
+@click.option(
+    "--max-age", type=Age(), metavar="AGE", help="Exit code 5 when a last complete snapshot is older: 26h, 7d."
+)
+@with_pbx
+@place_of
+@with_format
+@talking
+def status(max_age: timedelta | None, pbx: tuple[str, ...], place: Place, form: Format) -> int:
+    """How fresh the history of each PBX is.
+
+    One row per PBX: last complete snapshot, devices, changes, and what became of the last attempt. With --max-age a
+    PBX of the settings that has no snapshot at all counts as too old. Times are UTC.
+    """
+    question = Question(_COLUMNS, "pbx_status").among("pbx", pbx).ordered("pbx")
+    with open_history(place.db, place.dataset, place.destination) as history:
+        columns, found = history.rows(question.sql, question.params)
+        rows = list(found)
+    write_rows(columns, rows, form, sys.stdout)
+    sys.stdout.flush()
+    wanted = pbx or load_pbx_names(place.project, os.environ)
+    latest = dict.fromkeys(wanted) | {row[0]: row[columns.index("last_complete_at")] for row in rows}
+    if max_age is None:
+        for name in latest.keys() - {row[0] for row in rows}:
+            talk.note(f"PBX '{name}' is not in the history yet.")
+        return 0
+    problems = list(_problems(latest, datetime.now(UTC), max_age))
+    for problem in problems:
+        talk.error(problem)
+    return STALE if problems else 0
+
+
+def _problems(latest: Mapping[str, datetime | None], now: datetime, max_age: timedelta) -> Iterator[str]:
+    for name, at in sorted(latest.items()):
+        if at is None:
+            yield f"PBX '{name}': there is no complete snapshot. Run threecx sync"
+        elif now - at > max_age:
+            yield f"PBX '{name}': the last complete snapshot is {duration_text(now - at)} old. Run threecx sync"

@@ -1,0 +1,115 @@
+"""`threecx sync`: reads every PBX and adds what is new to the history."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from pipelines.threecx.cli import talk
+from pipelines.threecx.cli.options import Place, place_of, talking, with_format, with_pbx
+from pipelines.threecx.config import load_config
+from pipelines.threecx.guards import GUARDS
+from pipelines.threecx.render import Format, plain, write_rows
+
+if TYPE_CHECKING:
+    from pipelines.threecx.judge import SyncResult
+    from pipelines.threecx.reading import Progress
+
+__all__ = ["sync"]
+
+_COUNTS = ("added", "changed", "removed", "returned", "refreshed", "rebaselined")
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  threecx sync\n"
+    "  threecx sync --pbx hq --format json\n"
+    '  threecx sync --accept shrink --because "the Leeds office was closed"'
+)
+@click.option(
+    "--accept",
+    type=click.Choice(list(GUARDS)),
+    multiple=True,
+    help="Let this guard pass in this run; needs --because. Can be given several times.",
+)
+@click.option("--because", metavar="TEXT", help="Why it is accepted; the ledger keeps it.")
+@with_pbx
+@place_of
+@with_format
+@talking
+def sync(accept: tuple[str, ...], because: str | None, pbx: tuple[str, ...], place: Place, form: Format) -> int:
+    """Read every PBX and add what is new to the history.
+
+    Each PBX is read completely or not at all, and only differences are written. A guard refuses what looks wrong:
+    no devices at all (empty), too many gone (shrink), another filter (scope), another address (identity).
+    JSON has one object per PBX, each on a line.
+    """
+    if bool(accept) != bool(because and because.strip()):
+        raise click.UsageError("--accept and --because need each other.")
+    config = load_config(place.project, os.environ, only=pbx)
+    for text in config.warnings:
+        talk.warning(text)
+
+    from pipelines.threecx.judge import Accepted
+    from pipelines.threecx.sync import sync as run
+
+    with _progress() as progress:
+        results = run(config, db=place.db, dataset=place.dataset, accepted=Accepted(accept, because), progress=progress)
+    _write(results, form)
+    sys.stdout.flush()
+    for result in results:
+        if result.error:
+            talk.error(f"PBX '{result.row.pbx}': {result.error}")
+    return max((result.exit_code for result in results), default=0)
+
+
+def _write(results: Sequence[SyncResult], form: Format) -> None:
+    reports = [result.report() for result in results]
+    if form == "table":
+        sys.stdout.writelines(_line(result) + "\n" for result in results)
+    elif form == "csv":
+        columns = list(reports[0]) if reports else []
+        write_rows(columns, [list(report.values()) for report in reports], form, sys.stdout)
+    else:
+        sys.stdout.writelines(json.dumps(plain(report), ensure_ascii=False) + "\n" for report in reports)
+
+
+def _line(result: SyncResult) -> str:
+    """`hq: 500 devices, 3 added, 1 changed (5 pages, 0.8 s) · chain 1a2b3c4d5e6f`."""
+    row = result.row
+    if row.status != "complete":
+        return f"{row.pbx}: {row.status} ({row.reason}), nothing was written to the history"
+    counts = [f"{count} {name}" for name in _COUNTS if (count := getattr(row, name))]
+    moved = [f"the API moved: {', '.join(result.shape_changes)}"] if result.shape_changes else []
+    what = ", ".join([f"{row.devices} devices", *(counts or ["nothing new"]), *moved])
+    walks = f", {row.walks} walks" if row.walks and row.walks > 1 else ""
+    pages = "1 page" if row.pages == 1 else f"{row.pages} pages"
+    return f"{row.pbx}: {what} ({pages}{walks}, {row.duration_seconds or 0:.1f} s) · chain {row.chain[:12]}"
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A bar per PBX, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    tasks: dict[str, TaskID] = {}
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+
+        def heard(pbx: str, rows: int, total: int, /) -> None:
+            if pbx not in tasks:
+                tasks[pbx] = bars.add_task(escape(pbx), total=total)
+            bars.update(tasks[pbx], completed=rows, total=total)
+
+        yield heard

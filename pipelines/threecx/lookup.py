@@ -1,0 +1,39 @@
+"""Which device somebody means: by Id, MAC address in any spelling, extension, or part of a name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from pipelines.threecx.ask import History
+from pipelines.threecx.question import Question
+from sources.threecx.device import normal_mac
+
+__all__ = ["DeviceKey", "find_devices"]
+
+_MAX_ID = 2**31
+
+
+class DeviceKey(NamedTuple):
+    """A device of a PBX."""
+
+    pbx: str
+    device_id: int
+
+
+def find_devices(history: History, text: str, pbx: Collection[str] = ()) -> list[DeviceKey]:
+    """Devices, also of the past, whose Id, MAC or extension this is, or was once; if there are none, those by name."""
+    text = text.strip()
+    exact = _found(history, pbx, "device_id = ? or mac = ? or dn_number = ?", _id(text), normal_mac(text), text)
+    return exact or _found(history, pbx, "contains(lower(dn_name), lower(?))", text)
+
+
+def _found(history: History, pbx: Collection[str], condition: str, *values: object) -> list[DeviceKey]:
+    question = Question(("distinct pbx", "device_id"), "device_versions").where(condition, *values)
+    question.among("pbx", pbx).ordered("pbx", "device_id")
+    _, rows = history.rows(question.sql, question.params)
+    return [DeviceKey(*row) for row in rows]
+
+
+def _id(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and int(text) < _MAX_ID else None

@@ -1,0 +1,66 @@
+"""Times as people type them, and lengths of time as they read them. Everything is UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["duration_text", "parsed_age", "parsed_time"]
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_NO_DIGITS = re.compile(r":|(Z|[+-].*)$")
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_TICK = timedelta(microseconds=1)
+
+
+def parsed_age(text: str) -> timedelta:
+    """`7d`, `24h`, `30m`, `2w` or `90s`. Raises ValueError."""
+    found = _AGE.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError(f"'{text}' is no length of time such as 7d, 26h or 30m")
+    try:
+        return float(found[1]) * _UNITS[found[2]]
+    except OverflowError:
+        raise ValueError(f"'{text}' is too long") from None
+
+
+def parsed_time(text: str, now: datetime, *, end: bool = False) -> datetime:
+    """A point in time, in UTC: ISO 8601 (UTC unless it names a zone), a day, or an age such as `7d` (ago).
+
+    With `end` a day, minute or second means its last moment: until `2026-11-01` includes that day, and a time
+    that is shown to the second finds what happened in that second. Raises ValueError.
+    """
+    text = text.strip()
+    try:
+        if _AGE.fullmatch(text.lower()):
+            return now - parsed_age(text)
+        time = datetime.fromisoformat(text.upper())
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        return time + _span(text) - _TICK if end else time
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{text}' is no time such as 2026-11-01, 2026-11-01T07:30 or 7d (ago)") from None
+
+
+def _span(text: str) -> timedelta:
+    """How long the written time lasts: a day, hour, minute, second or microsecond."""
+    _, separator, clock = text.upper().replace(" ", "T").partition("T")
+    if not separator:
+        return timedelta(days=1)
+    digits = _NO_DIGITS.sub("", clock)
+    return {2: _UNITS["h"], 4: _UNITS["m"], 6: _UNITS["s"]}.get(len(digits), _TICK)
+
+
+def duration_text(length: timedelta) -> str:
+    """The two largest units: `12 d 4 h`, `3 h 20 min`, `45 s`."""
+    seconds = max(0, round(length.total_seconds()))
+    for unit, size, below, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            count, rest = divmod(seconds, size)
+            return f"{count} {unit}" + (f" {rest // part} {below}" if rest >= part else "")
+    return f"{seconds} s"
