@@ -63,7 +63,7 @@ class Query:
     @property
     def has_key(self) -> bool:
         """Whether the rows of the answer carry their `Id`."""
-        return self.select is None or "Id" in self.select
+        return self.select is None or any(name.lower() in ("id", "*") for name in self.select)
 
     @property
     def is_by_id(self) -> bool:
@@ -117,4 +117,4 @@ def _names(option: str, value: str | Sequence[str] | None) -> tuple[str, ...] | 
         raise QueryError(f"option ${option}", "a name is empty", "Separate names by single commas")
     if len(set(parts)) < len(parts):
         raise QueryError(f"option ${option}", "a name stands there twice", "Name each property once")
-    return tuple(parts)
+    return tuple(parts) or None

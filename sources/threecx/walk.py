@@ -1,8 +1,18 @@
 """The proven walk: one pass over all pages that either holds every row once, or is not believed.
 
 Plain `$skip`/`$top` paging loses rows when the collection changes between two pages. So each page after the first
-starts one row early, and three things must agree: that row is the last one of the page before, the count is the
-same on every page, and as many distinct rows came as it says. A walk in which they do not is thrown away as a whole.
+starts one row early, and these must agree: that row is the last one of the page before, the count is the same on
+every page, as many distinct rows came as it says, and the last page had room for more. A walk in which they do not is
+thrown away as a whole.
+
+Why that is enough: in the order of `Id`, a page that begins with the row L holds all rows there are from L to its own
+last row, and a page with room to spare all rows from L on. So the pages together leave no gap, whenever each was read:
+a device that was there all the time is there. In another order a device is safe unless its own place in that order
+changes while it is read.
+
+With `twice`, each row was seen before and after the moment between the two walks, and the count says that there was no
+other: the reading is the state of that moment. Only a row that changed and changed back between the two looks at it
+escapes that; no client can see such a row without a version number, and the API has none.
 """
 
 from __future__ import annotations
@@ -10,15 +20,16 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from .client import Client
-from .errors import DriftError, ProtocolError, QueryError
+from .errors import DriftError, ProtocolError, QueryError, quoted
 from .query import Query
 
 __all__ = ["Item", "Sink", "Walked", "walk"]
@@ -30,6 +41,7 @@ WORTH_A_THREAD_SECONDS = 0.008
 """A PBX that answers faster than this is read one page at a time: threads would only slow that down."""
 
 _PATH = "SipDevices"
+_PORTS = {"http": 80, "https": 443}
 _INT32 = range(-(2**31), 2**31)
 _CAP = re.compile(r"limit of '(\d+)' for Top")
 
@@ -71,6 +83,8 @@ class _Page:
 
     items: list[Item]
     count: int
+    is_full: bool
+    """Whether as many rows came as were asked for, so that there may be more."""
 
 
 def walk(
@@ -107,7 +121,6 @@ def walk(
             if previous is None or previous[0].content != rows.content:
                 previous, fault = (rows, taken_at), "two walks in a row gave different rows"
                 continue
-            # Both walks saw the same, so it was so at the moment between them.
             rows, taken_at = previous
         return Walked(rows, attempt.count, taken_at, attempt.pages, walks, attempt.page_size)
     raise DriftError(
@@ -130,10 +143,12 @@ class _Attempt:
 
     def __init__(self, client: Client, query: Query, page_size: int) -> None:
         self._client = client
-        self._query = replace(query, count=True, orderby=query.total_order)
-        self._last: Hashable = None
+        self._is_id_asked = query.has_key
+        select = query.select if query.has_key else ("Id", *(query.select or ()))
+        self._query = replace(query, count=True, orderby=query.total_order, select=select)
         self._last_id = _INT32.start - 1
         self._seen: set[int] = set()
+        self._is_done = False
         self.page_size = page_size
         self.received = self.wanted = self.pages = 0
         self.count: int | None = None
@@ -148,7 +163,7 @@ class _Attempt:
         if top is not None:
             self.wanted = min(self.wanted, top)
         yield self._accept(first, overlap=False)
-        if self.received >= self.wanted:
+        if self._is_done:
             return
         # Fewer rows than asked for: the PBX has a lower cap of its own.
         self.page_size = size = max(2, min(size, self.received))
@@ -157,62 +172,68 @@ class _Attempt:
         second = self._page(skip + self.received - 1, size)
         is_far = time.monotonic() - began > WORTH_A_THREAD_SECONDS
         yield self._accept(second, overlap=True)
-        in_flight = self._client.settings.pages_in_flight if is_far else 1
-        for page in self._pages_from(skip, size, in_flight):
+        for page in self._pages_ahead(skip, size) if is_far else self._pages(skip, size):
             yield self._accept(page, overlap=True)
 
-    def _pages_from(self, skip: int, size: int, in_flight: int) -> Iterator[_Page]:
-        """The pages after the first in order, up to `in_flight` of them asked for ahead."""
-        if in_flight == 1:
-            while self.received < self.wanted:
-                yield self._page(skip + self.received - 1, size)
-            return
-        end = skip + self.wanted
-        with ThreadPoolExecutor(in_flight) as pool:
-            ahead: deque[tuple[int, Future[_Page]]] = deque()
-            following = skip + self.received - 1
+    def _pages(self, skip: int, size: int) -> Iterator[_Page]:
+        """The remaining pages, one after the other."""
+        while not self._is_done:
+            yield self._page(skip + self.received - 1, size)
+
+    def _pages_ahead(self, skip: int, size: int) -> Iterator[_Page]:
+        """The remaining pages in order, some of them under way at once."""
+        ahead: deque[tuple[int, Future[_Page]]] = deque()
+        following, end = 0, skip + self.wanted
+        while not self._is_done:
+            expected = skip + self.received - 1
+            if not ahead or ahead[0][0] != expected:
+                # A page was shorter than asked for: what was asked ahead does not join it.
+                ahead.clear()
+                following = expected
+            while len(ahead) < self._client.settings.pages_in_flight and (not ahead or following < end - 1):
+                ahead.append((following, self._asked(following, size)))
+                following += size - 1
+            yield ahead.popleft()[1].result()
+
+    def _asked(self, skip: int, size: int) -> Future[_Page]:
+        """A page under way, in a thread that nobody has to wait for when the walk ends early."""
+        future: Future[_Page] = Future()
+
+        def ask() -> None:
             try:
-                while self.received < self.wanted:
-                    while len(ahead) < in_flight and following < end - 1:
-                        ahead.append((following, pool.submit(self._page, following, size)))
-                        following += size - 1
-                    _, future = ahead.popleft()
-                    yield future.result()
-                    expected = skip + self.received - 1
-                    if (ahead and ahead[0][0] != expected) or not ahead:
-                        # That page was shorter than asked for: what was asked ahead does not join it.
-                        following = expected
-                        _drop(ahead)
-            finally:
-                _drop(ahead)
+                future.set_result(self._page(skip, size))
+            except BaseException as error:  # noqa: BLE001 - raised again where the page is wanted
+                future.set_exception(error)
+
+        Thread(target=ask, daemon=True).start()
+        return future
 
     def _page(self, skip: int, top: int) -> _Page:
         if self._query.top is not None:
             top = min(top, (self._query.skip or 0) + self._query.top - skip)
         body = self._client.get(_PATH, self._query.page(skip=skip, top=top).encoded())
-        return _page_from(body, self._client.settings.base_url)
+        return _page_from(body, top, self._client.settings.base_url)
 
     def _accept(self, page: _Page, *, overlap: bool) -> list[Item]:
         """The rows of a page that are new. Raises _Drifted when it does not fit what came before."""
         self.pages += 1
-        items = page.items
         if page.count != self.count:
             raise _Drifted(f"the count went from {self.count} to {page.count}")
-        name = _device_id if self._query.has_key else repr
+        items = page.items
+        ids = [_device_id(item, self.received + row - overlap) for row, item in enumerate(items, start=1)]
         if overlap:
-            if not items or name(items[0]) != self._last:
+            if not ids or ids[0] != self._last_id:
                 raise _Drifted(f"the page after row {self.received} does not join it")
-            items = items[1:]
+            items, ids = items[1:], ids[1:]
         if not items and self.received < self.wanted:
             raise _Drifted(f"the rows ended at {self.received} of {self.wanted}")
-        if self._query.has_key:
-            self._check_ids([_device_id(item) for item in items])
-        if items:
-            self._last = name(items[-1])
+        self._check_ids(ids)
         self.received += len(items)
         if self.received > self.wanted:
             raise _Drifted(f"{self.received} rows came where {self.wanted} were announced")
-        return items
+        # A full last page proves nothing: count and rows of one answer may be of different moments.
+        self._is_done = self.received == self.wanted and (not page.is_full or self.received == self._query.top)
+        return items if self._is_id_asked else [_without_id(item) for item in items]
 
     def _check_ids(self, ids: list[int]) -> None:
         """Each Id once. In the order of Id that shows without remembering them all."""
@@ -226,17 +247,12 @@ class _Attempt:
             if device_id in self._seen:
                 raise _Drifted(f"Id {device_id} came twice")
             self._seen.add(device_id)
+            self._last_id = device_id
 
 
-def _drop(ahead: deque[tuple[int, Future[_Page]]]) -> None:
-    for _, future in ahead:
-        future.cancel()
-    ahead.clear()
-
-
-def _page_from(body: dict[str, Any], base_url: str) -> _Page:
+def _page_from(body: dict[str, Any], asked: int, base_url: str) -> _Page:
     items, count, link = body.get("value"), body.get("@odata.count"), body.get("@odata.nextLink")
-    if isinstance(link, str) and urlsplit(link).netloc not in ("", urlsplit(base_url).netloc):
+    if isinstance(link, str) and not _is_at_home(link, base_url):
         raise ProtocolError(
             f"GET /xapi/v1/{_PATH}",
             "the answer points to another host for its next page (HTTP 200)",
@@ -246,15 +262,32 @@ def _page_from(body: dict[str, Any], base_url: str) -> _Page:
         raise _Drifted("a page came without the list 'value'")
     if not isinstance(count, int) or isinstance(count, bool):
         raise _Drifted("a page came without a number as '@odata.count'")
-    return _Page(items, count)
+    return _Page(items, count, len(items) >= asked)
 
 
-def _device_id(item: Item) -> int:
-    device_id: Any = item.get("Id") if hasattr(item, "get") else None
+def _is_at_home(link: str, base_url: str) -> bool:
+    """Whether a link is relative, or leads to the origin of the PBX."""
+    try:
+        there, home = urlsplit(link), urlsplit(base_url)
+        port = there.port or _PORTS.get(there.scheme)
+    except ValueError:
+        return False
+    if not there.scheme and not there.netloc:
+        return True
+    return (there.scheme, there.hostname, port) == (home.scheme, home.hostname, home.port or _PORTS[home.scheme])
+
+
+def _device_id(item: Any, row: int) -> int:
+    device_id = item.get("Id") if isinstance(item, dict) else None
     if not isinstance(device_id, int) or isinstance(device_id, bool) or device_id not in _INT32:
+        fault = "no Id" if device_id is None else f"the unusable Id {quoted(repr(device_id))}"
         raise ProtocolError(
             f"GET /xapi/v1/{_PATH}",
-            f"a row has no usable Id, but {type(device_id).__name__ if device_id is not None else 'none'} (HTTP 200)",
+            f"row {row} has {fault} (HTTP 200)",
             "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
         )
     return device_id
+
+
+def _without_id(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name != "Id"}
