@@ -15,7 +15,7 @@ from pipelines.threecx.destination import locked_by
 from pipelines.threecx.errors import DestinationError
 from sources.threecx.errors import QueryError, SettingsError, quoted
 
-__all__ = ["History", "Row", "open_history"]
+__all__ = ["History", "Row", "check_destination", "open_history"]
 
 WAIT_SECONDS = 5.0
 """How long a question waits for a sync that is just writing."""
@@ -62,12 +62,7 @@ class History:
 
 def open_history(db: Path, dataset: str, destination: str, *, wait_seconds: float = WAIT_SECONDS) -> History:
     """The history in a destination. Raises SettingsError when there is none, DestinationError when it is busy."""
-    if destination != "duckdb":
-        raise SettingsError(
-            f"destination '{destination}'",
-            "only a history in DuckDB can be asked from here",
-            "Use --destination duckdb, or ask that database itself: the views are there",
-        )
+    check_destination(destination)
     if not db.exists():
         raise SettingsError(f"history {db}", "there is no such file", _FIRST_SYNC.format("--db"))
     connection = _connected(db, wait_seconds)
@@ -88,6 +83,14 @@ def _distinct(names: Sequence[str]) -> list[str]:
             chosen, number = f"{name}_{number}", number + 1
         seen.append(chosen)
     return seen
+
+
+def check_destination(destination: str) -> None:
+    """Raises SettingsError for a destination that histories do not live in yet."""
+    if destination != "duckdb":
+        raise SettingsError(
+            f"destination '{destination}'", "only duckdb holds histories so far", "Use --destination duckdb"
+        )
 
 
 def _connected(db: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:

@@ -66,10 +66,10 @@ def changes(
     place: Place,
     form: Format,
 ) -> None:
-    """What changed, field by field, oldest first.
+    """What changed, field by field.
 
-    A device that was added, removed or came back is one line without a field. --field, --category, --pbx can be given
-    several times. Times are UTC.
+    Oldest first. A device that was added, removed or came back is one line without a field. --field, --category and
+    --pbx can be given several times. Times are UTC.
     """
     question = Question(_BRIEF if form == "table" else _COLUMNS, "device_changes")
     question.where("changed_at >= ?", since or (until or datetime.now(UTC)) - SINCE)

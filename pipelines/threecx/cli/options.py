@@ -66,7 +66,7 @@ class Age(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
 def talking(command: Command) -> Command:
     """`-v` and `--debug`."""
 
-    @click.option("-v", "--verbose", is_flag=True, help="Show each request to a PBX.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr, such as each request to a PBX.")
     @click.option("--debug", is_flag=True, help="Show everything, and a traceback when something fails.")
     @functools.wraps(command)
     def told(*args: Any, verbose: bool, debug: bool, **kwargs: Any) -> Any:
@@ -115,7 +115,9 @@ def place_of(command: Command) -> Command:
         metavar="FILE",
         help="DuckDB file of the history. Default: threecx.duckdb.",
     )
-    @click.option("--destination", metavar="NAME", help="Another destination of dlt. Default: duckdb.")
+    @click.option(
+        "--destination", metavar="NAME", help="A destination of dlt. Default: that of the settings, or duckdb."
+    )
     @click.option("--dataset", default="threecx", metavar="NAME", help="Schema of the history. Default: threecx.")
     @connecting
     @functools.wraps(command)

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.threecx.ask import check_destination
 from pipelines.threecx.cli import talk
 from pipelines.threecx.cli.options import Place, place_of, talking, with_format, with_pbx
 from pipelines.threecx.config import load_config
@@ -52,7 +54,8 @@ def sync(accept: tuple[str, ...], because: str | None, pbx: tuple[str, ...], pla
     """
     if bool(accept) != bool(because and because.strip()):
         raise click.UsageError("--accept and --because need each other.")
-    config = load_config(place.project, os.environ, only=pbx)
+    check_destination(place.destination)
+    config = replace(load_config(place.project, os.environ, only=pbx), destination=place.destination)
     for text in config.warnings:
         talk.warning(text)
 
