@@ -57,7 +57,7 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     assert re.fullmatch(r"threecx, version \d+\.\d+\.\d+\n", ran.out)
 
 
-# what is imported
+# modules that a command loads
 
 
 def _imported(tmp_path: Path, *args: str) -> set[str]:
