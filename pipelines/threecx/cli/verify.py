@@ -1,4 +1,4 @@
-"""`threecx verify`: is the history what was written?"""
+"""`threecx verify`: tells whether the history is what was written."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _WRONG = ("snapshot_id", "device_id", "field", "what")
 @with_format
 @talking
 def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], place: Place, form: Format) -> int:
-    """Is the history what was written?
+    """Tell whether the history is what was written.
 
     Replays the log of versions against the ledger: each device against its hash, each snapshot against its
     fingerprint, each row of the ledger against the chain. It names the first snapshot, device and field that
