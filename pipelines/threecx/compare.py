@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from pipelines.threecx.row_version import canonical
+from pipelines.threecx.row_version import canonical, canonical_json
 from pipelines.threecx.tables import DEVICE_COLUMNS, Change
 from sources.threecx.device import COLUMNS
 
@@ -94,13 +94,17 @@ def _changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
     for column in DEVICE_COLUMNS:
         name = column.name
         before, after = canonical(name, old[name]), canonical(name, new[name])
-        if before == after and type(before) is type(after):
-            continue
         if name != "extra":
-            yield name
+            if before != after or type(before) is not type(after):
+                yield name
             continue
         before, after = before or {}, after or {}
-        yield from (f"extra.{key}" for key in sorted({*before, *after}) if before.get(key) != after.get(key))
+        # As JSON: in Python 1, 1.0 and true would be the same.
+        yield from (
+            f"extra.{key}"
+            for key in sorted({*before, *after})
+            if canonical_json(before.get(key)) != canonical_json(after.get(key))
+        )
 
 
 def _is_moved(name: str, rules: Rules) -> bool:

@@ -89,7 +89,13 @@ def fingerprint_part(device_id: int, row_version: str) -> int:
 @lru_cache(maxsize=10_000)
 def _canonical_text(text: str) -> Any:
     """Few lists of tags recur in all devices."""
-    return _sorted_lists(json.loads(text)) or None
+    return _sorted_lists(json.loads(text, parse_int=_integer)) or None
+
+
+def _integer(digits: str) -> int | str:
+    """A whole number; as text when 64 bits cannot hold it, as nothing may round it."""
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else digits
 
 
 def _sorted_lists(value: Any) -> Any:
