@@ -49,7 +49,7 @@ def moved(known: Shape, seen: Shape) -> frozenset[str]:
     """
     known = {**BASELINE, **known}
     news = {path for path, kind in seen.items() if known.get(path) != kind}
-    later = {path: kind for path, kind in known.items() if path not in BASELINE and kind != ABSENT}
+    later = {path: kind for path, kind in known.items() if kind not in (ABSENT, BASELINE.get(path))}
     gone = later.keys() - seen.keys()
     if seen and any(later[path] == "boolean" for path in gone):
         news |= gone
@@ -58,5 +58,5 @@ def moved(known: Shape, seen: Shape) -> frozenset[str]:
 
 def merged(known: Shape, seen: Shape) -> dict[str, str]:
     """The shape to keep after a snapshot."""
-    gone = moved(known, seen) - seen.keys()
-    return dict(sorted({**known, **seen, **dict.fromkeys(gone, ABSENT)}.items()))
+    gone = {path: BASELINE.get(path, ABSENT) for path in moved(known, seen) - seen.keys()}
+    return dict(sorted({**known, **seen, **gone}.items()))
