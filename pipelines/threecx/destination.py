@@ -10,11 +10,14 @@ from typing import Any
 
 import duckdb
 
-from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.errors import DestinationError, first_line
+from sources.threecx.errors import SettingsError
 
-__all__ = ["DuckDbFile", "locked_by"]
+__all__ = ["DuckDbFile", "check_dataset", "locked_by"]
 
-_HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_LOCKED = re.compile(r"could not set lock|conflicting lock|used by another process|already open in", re.IGNORECASE)
+_HOLDER = re.compile(r"(?:held in|already open in)\s+(.+?) \(PID (\d+)\)")
+_DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _RETRY_SECONDS = 0.2
 
 
@@ -65,9 +68,19 @@ class DuckDbFile:
         self.connection.commit()
 
 
+def check_dataset(name: str) -> None:
+    """Raises SettingsError for a name that dlt would change: what is loaded would not be found again."""
+    if not _DATASET.fullmatch(name):
+        raise SettingsError(
+            f"dataset '{name}'",
+            "this is no usable name",
+            "Use lower-case letters and digits, beginning with a letter, with single '_' in between",
+        )
+
+
 def locked_by(error: duckdb.Error) -> str | None:
     """The program that holds the file, as DuckDB names it; None when the error is another one."""
-    if "lock" not in str(error):
+    if not _LOCKED.search(str(error)):
         return None
     found = _HOLDER.search(str(error))
     return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"
@@ -82,7 +95,7 @@ def _connected(db: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
             holder = locked_by(error)
             if holder is None:
                 raise DestinationError(
-                    f"open {db}", str(error).splitlines()[0], "Check the path, its permissions and the disk"
+                    f"open {db}", first_line(error), "Check the path, its permissions and the disk"
                 ) from error
             if time.monotonic() >= deadline:
                 raise DestinationError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sources.threecx.errors import ThreecxError
 
-__all__ = ["DestinationError", "RefusedError"]
+__all__ = ["DestinationError", "RefusedError", "first_line"]
 
 
 class RefusedError(ThreecxError):
@@ -24,3 +24,8 @@ class DestinationError(ThreecxError):
 
     exit_code = 7
     reason = "destination"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of the words of somebody else's error, cut."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

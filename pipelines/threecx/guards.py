@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.threecx.errors import RefusedError
@@ -60,13 +60,14 @@ def objections(facts: Facts) -> Iterator[Objection]:
         )
 
 
-def refusal(pbx: str, objection: Objection) -> RefusedError:
-    """What the operator is told."""
+def refusal(pbx: str, refusing: Sequence[Objection]) -> RefusedError:
+    """What the operator is told about the guards, at least one, that refuse a reading."""
+    accept = " ".join(f"--accept {objection.guard}" for objection in refusing)
     return RefusedError(
         f"snapshot of PBX '{pbx}'",
-        f"refused by the guard '{objection.guard}': {objection.why}",
+        "; ".join(f"refused by the guard '{objection.guard}': {objection.why}" for objection in refusing),
         f"Nothing was written to the history. Look with: threecx list --pbx {pbx}; if it is right, run: "
-        f'threecx sync --pbx {pbx} --accept {objection.guard} --because "why it is right"',
+        f'threecx sync --pbx {pbx} {accept} --because "why it is right"',
     )
 
 

@@ -86,8 +86,8 @@ def judged(
         overruled = [o.guard for o in objecting if o.guard in accepted.guards]
         if overruled:
             row = replace(row, accepted=",".join(overruled), because=accepted.because)
-        refusing = next((o for o in objecting if o.guard not in accepted.guards), None)
-        if refusing is not None:
+        refusing = [o for o in objecting if o.guard not in accepted.guards]
+        if refusing:
             return _refused(row, state, refusing)
         key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
         rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed)
@@ -168,9 +168,9 @@ def _facts(reading: Reading, snapshot: Snapshot, before: Mapping[str, Any], chan
     )
 
 
-def _refused(row: LedgerRow, state: PbxState, objection: Objection) -> SyncResult:
-    error = refusal(row.pbx, objection)
-    row = replace(row, status="refused", reason=objection.guard, detail=_sentences(str(error), row.detail))
+def _refused(row: LedgerRow, state: PbxState, refusing: Sequence[Objection]) -> SyncResult:
+    error = refusal(row.pbx, refusing)
+    row = replace(row, status="refused", reason=refusing[0].guard, detail=_sentences(str(error), row.detail))
     return SyncResult(_chained(row, state), error=error)
 
 

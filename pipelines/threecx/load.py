@@ -18,7 +18,7 @@ from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from pipelines.threecx.destination import DuckDbFile
-from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.ledger import LedgerRow
 from pipelines.threecx.tables import LEDGER, VERSIONS, TableColumn, dlt_hints
 from pipelines.threecx.versions import VersionsFile
@@ -87,18 +87,20 @@ class Loader:
         resources = [_resource("snapshots", LEDGER, snapshots)]
         if versions.rows:
             resources.append(_resource("device_versions", VERSIONS, device_versions))
-        self._pipeline.extract(resources)
-        self._load("the package of this run")
+        self._load("the package of this run", resources)
 
-    def _load(self, what: str) -> None:
+    def _load(self, what: str, resources: Sequence[Any] = ()) -> None:
+        """Takes resources into a new package, if there are any, and loads all packages."""
         try:
+            if resources:
+                self._pipeline.extract(resources)
             self._pipeline.normalize(workers=1)
             self._pipeline.load(workers=1)
         except (PipelineStepFailed, DestinationException) as error:
             cause = error.__cause__ or error
             raise DestinationError(
                 f"load of {what}",
-                f"the destination failed ({_first_line(cause)})",
+                f"the destination failed ({first_line(cause)})",
                 "No view shows any of it. Mend the destination and run again: that finishes this load first. "
                 f"To give it up, delete {self._pipeline.working_dir}",
             ) from error
@@ -114,7 +116,3 @@ def _resource(name: str, columns: tuple[TableColumn, ...], rows: Any) -> Any:
         primary_key=[column.name for column in columns if column.key],
         write_disposition={"disposition": "merge", "strategy": "insert-only"},
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
