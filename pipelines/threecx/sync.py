@@ -11,9 +11,11 @@ import threading
 from functools import partial
 from pathlib import Path
 
+import duckdb
+
 from pipelines.threecx.config import Config
-from pipelines.threecx.destination import DuckDbFile
-from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.destination import DuckDbFile, check_dataset
+from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.judge import Accepted, History, SyncResult, judged
 from pipelines.threecx.reading import Progress, Reading, read_all
 from pipelines.threecx.state import device_rows, known_devices, pbx_states
@@ -36,8 +38,10 @@ def sync(
 ) -> list[SyncResult]:
     """Reads every PBX of the settings and loads what is new; one result each, in their order.
 
-    An error of a PBX is in its result. Raises DestinationError when nothing could be written at all.
+    An error of a PBX is in its result. Raises DestinationError when nothing could be written at all, and
+    SettingsError for an unusable dataset.
     """
+    check_dataset(dataset)
     quieten_dlt(config.project)
     work = WorkFolder(config.project, config.destination, f"{db.resolve()}/{dataset}")
     try:
@@ -56,6 +60,10 @@ def sync(
             f"write below {error.filename or work.path}",
             error.strerror or str(error),
             "Mend that, and run again",
+        ) from error
+    except duckdb.Error as error:
+        raise DestinationError(
+            f"use of {db}", first_line(error), "Check the disk, and that this is a file of threecx; then run again"
         ) from error
 
 
