@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pipelines.threecx.config import Config
 from pipelines.threecx.destination import DuckDbFile, check_dataset
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.judge import Accepted, History, SyncResult, judged
-from pipelines.threecx.reading import Progress, Reading, read_all
+from pipelines.threecx.reading import NO_OFFSET, Progress, Reading, read_all
 from pipelines.threecx.state import device_rows, known_devices, pbx_states
 from pipelines.threecx.versions import VersionsFile
 from pipelines.threecx.views import view_statements
@@ -35,9 +36,11 @@ def sync(
     dataset: str,
     accepted: Accepted = _NOTHING_ACCEPTED,
     progress: Progress | None = None,
+    clock_offset: timedelta = NO_OFFSET,
 ) -> list[SyncResult]:
     """Reads every PBX of the settings and loads what is new; one result each, in their order.
 
+    `clock_offset` is added to all times: a simulated PBX may live on another day.
     An error of a PBX is in its result. Raises DestinationError when nothing could be written at all, and
     SettingsError for an unusable dataset.
     """
@@ -48,7 +51,7 @@ def sync(
         with private_files(), work.held(config.run.busy_timeout_seconds):
             importing = threading.Thread(target=importlib.import_module, args=("pipelines.threecx.load",))
             importing.start()
-            readings = read_all(config, work.spool, progress)
+            readings = read_all(config, work.spool, progress, clock_offset)
             importing.join()
             destination = DuckDbFile(db, dataset, wait_seconds=config.run.busy_timeout_seconds)
             try:
@@ -93,5 +96,5 @@ def _compared_and_loaded(
     finally:
         versions.close()
     loader.load([result.row for result in results], versions)
-    destination.execute(view_statements(schema=destination.dataset))
+    destination.execute([f"use {destination.schema}", *view_statements()])
     return results
