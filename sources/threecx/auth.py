@@ -102,14 +102,15 @@ def token_from(body: Any, *, now: float) -> Token:
             _ASKED, "the answer holds no access_token (HTTP 200)", "Check that base_url is the PBX itself"
         )
     claims = _claims(value)
-    life = _number(claims.get("exp")) - _number(claims.get("iat"))
+    issued_at, ends_at = _number(claims.get("iat")), _number(claims.get("exp"))
+    life = ends_at - issued_at if issued_at else 0.0
     if life <= 0:
         expires_in = _number(body.get("expires_in"))
         life = expires_in * 60 if expires_in <= 60 else expires_in
-    ends_at = now + max(life - TOKEN_MARGIN_SECONDS, life / 2) if life > 0 else None
+    renew_at = now + max(life - TOKEN_MARGIN_SECONDS, life / 2) if life > 0 else None
     roles = claims.get("role") or ()
     roles = (roles,) if isinstance(roles, str) else roles
-    return Token(value, ends_at, tuple(str(role) for role in roles) if isinstance(roles, list | tuple) else ())
+    return Token(value, renew_at, tuple(str(role) for role in roles) if isinstance(roles, list | tuple) else ())
 
 
 def _claims(token: str) -> dict[str, Any]:
@@ -125,6 +126,6 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > _MAX_SECONDS:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _MAX_SECONDS:
         return 0.0
     return float(value)
