@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,9 @@ from pipelines.threecx.snapshot import Snapshot, take_snapshot
 from sources.threecx.client import Client
 from sources.threecx.errors import ThreecxError
 
-__all__ = ["Progress", "Reading", "read_all"]
+__all__ = ["NO_OFFSET", "Progress", "Reading", "read_all"]
+
+NO_OFFSET = timedelta()
 
 
 class Progress(Protocol):
@@ -38,17 +40,30 @@ class Reading:
     outcome: Snapshot | ThreecxError
 
 
-def read_all(config: Config, folder: Path, progress: Progress | None = None) -> list[Reading]:
-    """Every PBX of the settings, in their order; an error of one is its outcome, not an exception."""
+def read_all(
+    config: Config, folder: Path, progress: Progress | None = None, clock_offset: timedelta = NO_OFFSET
+) -> list[Reading]:
+    """Every PBX of the settings, in their order; an error of one is its outcome, not an exception.
+
+    `clock_offset` is added to all times: a simulated PBX may live on another day.
+    """
 
     def read(pbx: PbxConfig) -> Reading:
-        return _read(pbx, folder, config.run.volatile, progress)
+        reading = _read(pbx, folder, config.run.volatile, progress)
+        return _moved(reading, clock_offset) if clock_offset else reading
 
     pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
     if len(pbxs) == 1:
         return [read(pbxs[0])]
     with ThreadPoolExecutor(config.run.parallel) as pool:
         return list(pool.map(read, pbxs))
+
+
+def _moved(reading: Reading, offset: timedelta) -> Reading:
+    outcome = reading.outcome
+    if isinstance(outcome, Snapshot):
+        outcome = replace(outcome, taken_at=outcome.taken_at + offset)
+    return replace(reading, started_at=reading.started_at + offset, outcome=outcome)
 
 
 def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Progress | None) -> Reading:

@@ -78,7 +78,7 @@ class VersionsFile:
 
     def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
         """Writes versions; gives their part of the seal."""
-        given = {
+        given: dict[str, list[Any]] = {
             "pbx": [stamp.pbx] * len(verdicts),
             "snapshot_id": [stamp.snapshot_id] * len(verdicts),
             "observed_at": [stamp.observed_at] * len(verdicts),

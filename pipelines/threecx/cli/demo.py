@@ -96,8 +96,7 @@ def demo(devices: int, folder: Path) -> None:
             for device_id in hidden:
                 fleet.restore(device_id)
             told(_line(day, result))
-    with open_history(db, DATASET, "duckdb") as past:
-        _answer(past, db)
+    _answer(db)
 
 
 def _make_room(folder: Path) -> None:
@@ -140,11 +139,12 @@ def _steps() -> Iterator[Callable[[str], None]]:
         yield told
 
 
-def _answer(past: History, db: Path) -> None:
-    _show(past, "Which phones are there, with which firmware?", _INVENTORY)
-    _show(past, "What changed last?", _LAST_CHANGES)
-    device_id = next(past.rows(_MOST_STORIED)[1], (None,))[0]
-    if device_id is not None:
+def _answer(db: Path) -> None:
+    with open_history(db, DATASET, "duckdb") as past:
+        _show(past, "Which phones are there, with which firmware?", _INVENTORY)
+        _show(past, "What changed last?", _LAST_CHANGES)
+        found = list(past.rows(_MOST_STORIED)[1])
+    for (device_id,) in found:
         click.echo(f"\nWhat happened to the phone with Id {device_id}?  threecx history {device_id} --db {db}\n")
         history_command.main([str(device_id), "--db", str(db)], standalone_mode=False)
     click.echo(f"\nThe history is in {db}, a DuckDB file. Three questions to try:\n")
