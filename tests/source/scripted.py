@@ -16,6 +16,7 @@ from tests.source.reading import QUICK
 
 SECRET = "pw-secret-scripted"
 TOKEN = "pw-secret-token"
+_TLS_HELLO = 0x16
 
 
 class Asked(NamedTuple):
@@ -108,7 +109,7 @@ def with_token(pages: Callable[[Asked], Reply]) -> Callable[[Asked], Reply]:
     """Gives a token to whoever asks for one, and `pages` to everything else."""
 
     def answer(asked: Asked) -> Reply:
-        return token_reply() if asked.target == "/connect/token" else pages(asked)
+        return token_reply() if asked.target.endswith("/connect/token") else pages(asked)
 
     return answer
 
@@ -120,6 +121,8 @@ def _read(connection: socket.socket) -> Asked | None:
         if not piece:
             return None
         received += piece
+        if received[0] == _TLS_HELLO:
+            return Asked("", "", {}, "")
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
