@@ -13,6 +13,7 @@ import duckdb
 
 from pipelines.threecx.destination import locked_by
 from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.views import VIEWS
 from sources.threecx.errors import QueryError, SettingsError, quoted
 
 __all__ = ["History", "Row", "check_destination", "open_history"]
@@ -146,6 +147,10 @@ def _words(error: duckdb.Error) -> str:
 def _mending(error: duckdb.Error) -> str:
     if "read-only mode" in str(error) or isinstance(error, duckdb.PermissionException):
         return "The history can only be read from here"
+    if isinstance(error, duckdb.CatalogException) and any(
+        f"name {view} does not exist" in str(error) for view in VIEWS
+    ):
+        return "Run threecx sync: it makes the views"
     return "Mend the query; 'show tables' and 'describe devices' say what there is"
 
 

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from pipelines.threecx.tables import DEVICE_COLUMNS
-
 __all__ = ["Event", "events"]
 
 _ANEW = "recorded anew, the device did not change"
-_AT_FIRST = ("vendor", "model", "firmware_version", "ip_address", "dn_number", "dn_name")
-_COLUMNS = tuple(column.name for column in DEVICE_COLUMNS)
+_TOLD = ("mac", "vendor", "model", "firmware_version", "ip_address", "dn_number", "dn_name")
+"""Columns in which a device that comes or comes back is described."""
 
 
 class Event(NamedTuple):
@@ -27,12 +25,7 @@ class Event(NamedTuple):
     """Nothing happened since."""
 
 
-def events(
-    intervals: Sequence[Mapping[str, Any]],
-    changes: Iterable[Mapping[str, Any]],
-    now: datetime,
-    volatile: Sequence[str] = ("online",),
-) -> list[Event]:
+def events(intervals: Sequence[Mapping[str, Any]], changes: Iterable[Mapping[str, Any]], now: datetime) -> list[Event]:
     """The events of one device, oldest first; `intervals` are rows of `device_history` in that order, too."""
     changed: dict[datetime, list[str]] = {}
     for row in changes:
@@ -47,18 +40,16 @@ def events(
         elif kind == "changed":
             what = "; ".join(changed.get(at, []))
         elif before is None:
-            what = ", ".join(str(interval[name]) for name in _AT_FIRST if interval[name] not in (None, ""))
+            what = ", ".join(str(interval[name]) for name in _TOLD[1:] if interval[name] not in (None, ""))
         else:
             what = "; ".join(
-                _arrow(name, before[name], interval[name])
-                for name in _COLUMNS
-                if name not in volatile and before[name] != interval[name]
+                _arrow(name, before[name], interval[name]) for name in _TOLD if before[name] != interval[name]
             )
         story.append((at, kind, what))
         if interval["closed_by"] == "removed":
             story.append((interval["valid_to"], "removed", ""))
         before = interval
-    ends = [at for at, _, _ in story[1:]] + [now]
+    ends = [*(at for at, _, _ in story[1:]), now][: len(story)]
     return [
         Event(at, kind, what, end - at, number == len(story))
         for number, ((at, kind, what), end) in enumerate(zip(story, ends, strict=True), start=1)

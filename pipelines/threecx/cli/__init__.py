@@ -19,7 +19,7 @@ COMMANDS = {
     "devices": ("pipelines.threecx.cli.devices:devices", "Devices that are there, now or at a time."),
     "changes": ("pipelines.threecx.cli.changes:changes", "What changed, field by field."),
     "history": ("pipelines.threecx.cli.history:history", "The story of one device."),
-    "verify": ("pipelines.threecx.cli.verify:verify", "Prove that the history is what was written."),
+    "verify": ("pipelines.threecx.cli.verify:verify", "Tell whether the history is what was written."),
     "sql": ("pipelines.threecx.cli.sql:sql", "Ask the history in SQL; nothing can be written."),
     "demo": ("pipelines.threecx.cli.demo:demo", "Two weeks of a simulated 3CX, in a minute."),
     "simulate": ("pipelines.threecx.cli.simulate:simulate", "Run a 3CX on this machine, to try things with."),

@@ -24,6 +24,8 @@ _THEN = ("snapshot_id", "taken_at")
 _BRIEF = ("dn_number", "dn_name", "mac", "vendor", "model", "firmware_version", "ip_address", "online")
 """What a table shows; the other formats have every column."""
 
+_LATEST = "select pbx, max(snapshot_id) from complete_snapshots where taken_at <= ? group by pbx"
+
 
 @click.command(
     epilog="\b\nExamples:\n"
@@ -59,8 +61,7 @@ def _now(form: Format) -> Question:
 
 
 def _then(history: History, pbx: Sequence[str], at: datetime, form: Format) -> Question:
-    snapshots = Question(("pbx", "max(snapshot_id)"), "device_snapshots").where("taken_at <= ?", at)
-    _, found = history.rows(snapshots.sql + " group by pbx", snapshots.params)
+    _, found = history.rows(_LATEST, [at])
     ids = [row[1] for row in found if not pbx or row[0] in pbx]
     if not ids:
         talk.note(f"There is no complete snapshot up to {at:%Y-%m-%d %H:%M:%S} UTC.")

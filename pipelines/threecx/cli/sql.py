@@ -27,7 +27,7 @@ def sql(query: str, place: Place, form: Format) -> None:
     """Ask the history in SQL; nothing can be written.
 
     QUERY is DuckDB's SQL, or - to read it from stdin. Views: devices, device_history, device_changes,
-    device_snapshots, pbx_status. Tables: snapshots, device_versions. Times are UTC.
+    device_snapshots, daily_inventory, pbx_status. Tables: snapshots, device_versions. Times are UTC.
     """
     if query == "-":
         query = sys.stdin.read()

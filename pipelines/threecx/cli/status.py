@@ -22,10 +22,11 @@ __all__ = ["status"]
 STALE = 5
 """Exit code when the history of a PBX is too old."""
 
-_COLUMNS = (
+_BRIEF = (
     *("pbx", "last_complete_at", "devices", "changes_24h", "changes_7d"),
     *("last_attempt_at", "last_status", "last_reason"),
 )
+_COLUMNS = (*_BRIEF, "last_detail", "last_snapshot_id", "base_url", "pbx_version", "chain")
 
 
 @click.command(
@@ -47,7 +48,7 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], place: Place, form: 
     One row per PBX: last complete snapshot, devices, changes, and what became of the last attempt. With --max-age a
     PBX of the settings that has no snapshot at all counts as too old. Times are UTC.
     """
-    question = Question(_COLUMNS, "pbx_status").among("pbx", pbx).ordered("pbx")
+    question = Question(_BRIEF if form == "table" else _COLUMNS, "pbx_status").among("pbx", pbx).ordered("pbx")
     with open_history(place.db, place.dataset, place.destination) as history:
         columns, found = history.rows(question.sql, question.params)
         rows = list(found)
