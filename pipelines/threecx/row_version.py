@@ -88,8 +88,12 @@ def fingerprint_part(device_id: int, row_version: str) -> int:
 
 @lru_cache(maxsize=10_000)
 def _canonical_text(text: str) -> Any:
-    """Few lists of tags recur in all devices."""
-    return _sorted_lists(json.loads(text, parse_int=_integer)) or None
+    """Few lists of tags recur in all devices. What is no JSON was not written here, and stands for itself."""
+    try:
+        value = _sorted_lists(json.loads(text, parse_int=_integer))
+    except ValueError:
+        return text
+    return None if value in ([], {}) else value
 
 
 def _integer(digits: str) -> int | str:
