@@ -45,12 +45,13 @@ def test_a_change_names_its_fields_with_old_and_new() -> None:
             _change(3, "ip_address", "10.0.0.1", "10.0.0.2"),
             _change(3, "sbc_name", None, "sbc1"),
             _change(3, "dn_name", "Zoë", ""),
+            _change(3, "prov_link_fp", "9f9a60ceefb8837f", "755ef5d81ca46735"),
         ],
         NOW,
     )
     assert [(event.kind, event.what) for event in story] == [
         ("added", ""),
-        ("changed", "ip_address: 10.0.0.1 → 10.0.0.2; sbc_name: – → sbc1; dn_name: Zoë → –"),
+        ("changed", "ip_address: 10.0.0.1 → 10.0.0.2; sbc_name: – → sbc1; dn_name: Zoë → –; another prov_link"),
     ]
     assert [event.lasted for event in story] == [timedelta(days=2), timedelta(days=20, hours=10)]
 

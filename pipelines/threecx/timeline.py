@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["Event", "events"]
 
+_FINGERPRINT = "_fp"
 _ANEW = "recorded anew, the device did not change"
 _TOLD = ("mac", "vendor", "model", "firmware_version", "ip_address", "dn_number", "dn_name")
 """Columns in which a device that comes or comes back is described."""
@@ -57,6 +58,8 @@ def events(intervals: Sequence[Mapping[str, Any]], changes: Iterable[Mapping[str
 
 
 def _arrow(field: str, old: Any, new: Any) -> str:
+    if field.endswith(_FINGERPRINT):
+        return f"another {field.removesuffix(_FINGERPRINT)}"
     return f"{field}: {_text(old)} → {_text(new)}"
 
 

@@ -76,7 +76,7 @@ def _checked(pbx: PbxConfig) -> _Checked:
     rows = []
     for step in _STEPS:
         if failure and step == failed:
-            rows.append((pbx.name, step, "failed", f"{failure.got}. {failure.do}"))
+            rows.append((pbx.name, step, "failed", f"{failure.got.rstrip('.')}. {failure.do}"))
             break
         rows.append((pbx.name, step, "ok", found[step]))
     return _Checked(pbx.name, rows, failure)

@@ -35,5 +35,5 @@ def listen(level: int) -> None:
 
 def _say(text: str) -> None:
     """On one line, without signs that could steer a terminal."""
-    line = " ".join(text.split())
+    line = " ".join(text.splitlines())
     click.echo("".join(c if c.isprintable() else "?" for c in line), err=True)
