@@ -10,9 +10,7 @@ from hypothesis import HealthCheck, settings
 _STEERS_DLT = ("SOURCES__", "DESTINATION__", "PIPELINE__", "LOAD__", "RUNTIME__", "DLT_", "THREECX_", "XDG_")
 
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile(
-    "prove", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("prove", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -54,9 +54,7 @@ def test_the_committed_settings_are_harmless() -> None:
 
 def test_the_secrets_template_holds_placeholders_only() -> None:
     template = tomllib.loads((ROOT / ".dlt" / "secrets.toml.example").read_text(encoding="utf-8"))
-    assert template == {
-        "sources": {"threecx": {"client_id": "<configure me>", "client_secret": "<configure me>"}}
-    }
+    assert template == {"sources": {"threecx": {"client_id": "<configure me>", "client_secret": "<configure me>"}}}
 
 
 # import rules that import-linter cannot say
@@ -141,11 +139,7 @@ def test_the_lock_holds_everything_that_the_project_asks_for() -> None:
 
 
 def _without_environment(folder: str, names: list[str]) -> set[str]:
-    return {
-        name
-        for name in names
-        if name in {".git", ".venv", "dist", "build"} or name.endswith(("_cache", "__"))
-    }
+    return {name for name in names if name in {".git", ".venv", "dist", "build"} or name.endswith(("_cache", "__"))}
 
 
 @pytest.fixture(scope="module")
