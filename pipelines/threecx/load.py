@@ -61,6 +61,7 @@ class Loader:
     """A dlt pipeline whose files live in the work folder, and nowhere else."""
 
     def __init__(self, destination: DuckDbFile, pipelines_dir: Path) -> None:
+        self._has_versions = destination.has_table("device_versions")
         self._pipeline = dlt.pipeline(
             PIPELINE,
             pipelines_dir=str(pipelines_dir),
@@ -85,7 +86,8 @@ class Loader:
             yield dlt.mark.with_file_import(str(versions.path), "parquet", versions.rows)
 
         resources = [_resource("snapshots", LEDGER, snapshots)]
-        if versions.rows:
+        # The views need both tables, even after a first run that failed.
+        if versions.rows or not self._has_versions:
             resources.append(_resource("device_versions", VERSIONS, device_versions))
         self._load("the package of this run", resources)
 
