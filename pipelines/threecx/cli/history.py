@@ -69,7 +69,8 @@ def _rows(
     if tracked:
         question.where("category is distinct from ?", "presence")
     _, rows = past.rows(question.sql, question.params)
-    return (row for row in rows if DeviceKey(row[0], row[1]) in keys)
+    wanted = set(keys)
+    return (row for row in rows if DeviceKey(row[0], row[1]) in wanted)
 
 
 def _by_device(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[DeviceKey, list[Mapping[str, Any]]]:
