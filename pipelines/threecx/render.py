@@ -34,11 +34,23 @@ def write_rows(columns: Sequence[str], rows: Iterable[Row], form: Format, out: T
         for row in rows:
             out.write(_json(_object(columns, row)) + "\n")
     elif form == "csv":
-        writer = csv.writer(out, lineterminator="\n")
+        # csv quotes a carriage return only when it is part of its line ends.
+        writer = csv.writer(_UnixLines(out), lineterminator="\r\n")
         writer.writerow(columns)
         writer.writerows([_cell(value) for value in row] for row in rows)
     else:
         _write_table(columns, rows, out)
+
+
+class _UnixLines:
+    """Lines that csv ends with \\r\\n, ended with \\n."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, line: str) -> int:
+        """One row."""
+        return self._out.write(line.removesuffix("\r\n") + "\n")
 
 
 def plain(value: Any) -> Any:
