@@ -232,15 +232,22 @@ def _trusted(settings: Settings) -> str | bool:
     names |= {name: os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
     for name, path in names.items():
         if path:
-            try:
-                if not Path(path).is_dir():
-                    ssl.create_default_context(cafile=path)
-            except OSError as error:
-                raise SettingsError(
-                    f"setting {name}", f"no certificates can be read from '{path}'", "Give a file in PEM format"
-                ) from error
+            _check_certificates(name, Path(path))
             return path
     return True
+
+
+def _check_certificates(name: str, path: Path) -> None:
+    """Raises SettingsError; without this a wrong path would look like a PBX that cannot be reached."""
+    try:
+        if name == "ca_file" and path.is_file():
+            ssl.create_default_context(cafile=path)
+        else:
+            path.stat()
+    except OSError as error:
+        raise SettingsError(
+            f"setting {name}", f"no certificates can be read from '{path}'", "Give a file in PEM format"
+        ) from error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

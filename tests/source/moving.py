@@ -28,10 +28,12 @@ class Moving(Client):
         self.states = [dict(state)]
         self.pages = 0
         self._edits = edits
+        self._rows = sorted(self.state.items())
         self._cap = cap
 
     @property
     def always_there(self) -> set[int]:
+        """The Ids that were in every state from the first look to the last."""
         return set.intersection(*map(set, self.states))
 
     def get(self, path: str, query: str = "") -> dict[str, Any]:
@@ -41,13 +43,14 @@ class Moving(Client):
         count = len(self.state)
         self._change()
         skip, top = int(options.get("$skip", 0)), min(self._cap, int(options["$top"]))
-        chosen = sorted(self.state.items())[skip : skip + top]
+        chosen = self._rows[skip : skip + top]
         return {"@odata.count": count, "value": [{"Id": key, "Value": value} for key, value in chosen]}
 
     def _change(self) -> None:
         for edit in next(self._edits, []):
             edit(self.state)
             self.states.append(dict(self.state))
+            self._rows = sorted(self.state.items())
 
 
 class Editor:
