@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipelines.threecx.config import Config, PbxConfig, RunConfig
 from pipelines.threecx.judge import Accepted, SyncResult
@@ -22,9 +26,9 @@ Row = dict[str, Any]
 IMPATIENT = {
     "client_id": "threecx-demo",
     "client_secret": CLIENT_SECRET,
-    "timeout_seconds": 1.0,
+    "timeout_seconds": 20.0,
     "backoff_seconds": 0.0,
-    "attempts": 3,
+    "attempts": 4,
     "busy_timeout_seconds": 0.3,
 }
 """Settings under which nothing in a test waits for long."""
@@ -126,6 +130,31 @@ class Rig:
             for path in self.project.rglob("*")
             if path.is_file() and not path.is_symlink()
         }
+
+
+def leaks(rig: Rig, *secrets: str) -> list[str]:
+    """Files and tables that hold a secret of the simulator, a token, or one of `secrets`."""
+    wanted = re.compile("|".join(("pw-secret", "eyJ", *map(re.escape, secrets))).encode())
+    texts = {name: _readable(content) for name, content in rig.files().items()}
+    with duckdb.connect(str(rig.db), read_only=True) as connection:
+        for schema, table in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall():
+            rows = connection.execute(f'select * from threecx."{schema}"."{table}"').fetchall()
+            texts[f"{schema}.{table}"] = repr(rows).encode()
+    return [name for name, text in texts.items() if wanted.search(text)]
+
+
+def _readable(content: bytes) -> bytes:
+    """The bytes of a file, unpacked where it is packed."""
+    if content.startswith(b"\x1f\x8b"):
+        return gzip.decompress(content)
+    if content.startswith(b"\x28\xb5\x2f\xfd"):
+        unpacked: bytes = pa.CompressedInputStream(pa.BufferReader(content), "zstd").read()
+        return unpacked
+    if content.startswith(b"PAR1"):
+        return repr(pq.read_table(pa.BufferReader(content)).to_pylist()).encode()
+    if content.startswith(b"ARROW1"):
+        return repr(pa.ipc.open_file(pa.BufferReader(content)).read_all().to_pylist()).encode()
+    return content
 
 
 def counts(result: SyncResult) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from pipelines.threecx.simulator import Fleet, Simulator
 from tests.history.model import Model, columns, stored
@@ -96,7 +97,7 @@ def test_a_device_that_comes_back_has_returned(rig: Rig) -> None:
     assert_sound(rig)
 
 
-ODD = [
+ODD: list[dict[str, Any]] = [
     {"Registrar": None, "DN": None},
     {"Registrar": {}, "DN": {}},
     {"DN": {"Name": "O'Brien; drop table x; --", "Number": "  100 "}},
