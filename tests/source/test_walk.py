@@ -320,17 +320,14 @@ def test_a_page_shorter_than_asked_does_not_break_those_asked_ahead(fleet: Fleet
 
 
 def slow_after(number: int, *, then: Reply, others: threading.Event) -> Any:
-    """Honest pages of two rows; from page `number` on the first gets `then`, all others wait for the event."""
-    asked: list[int] = []
+    """Honest pages of two rows; page `number` is `then`, all behind it wait for the event."""
 
     def page(request: Asked) -> Reply:
-        asked.append(1)
-        nth = len(asked)
         skip = int(request.target.partition("$skip=")[2].partition("&")[0] or 0)
-        if nth < number:
+        if skip + 1 < number:
             time.sleep(FAR_SECONDS)
             return json_reply({"@odata.count": 50, "value": [{"Id": skip + 1}, {"Id": skip + 2}]})
-        if nth == number:
+        if skip + 1 == number:
             return then
         others.wait(20)
         return b""
