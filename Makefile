@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 PYTEST_ARGS ?= -n 2
 CHECKED := sources pipelines tests
 
-.PHONY: help demo test check bench prove format lock clean $(VENV)
+.PHONY: help demo test check bench prove docs format lock clean $(VENV)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +31,12 @@ check: $(READY) ## format, lint, types, import rules, then all tests
 bench: $(READY) ## how fast, and how much memory
 	$(BIN)/python -m tests.benchmarks
 
+# in one process: others do not print what they measure
 prove: $(READY) ## the long proofs: many random histories, walks and crashes
-	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest $(PYTEST_ARGS) tests/proofs
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -s tests/proofs
+
+docs: $(READY) ## what the code knows of README.md and docs/, written anew
+	$(BIN)/python -m tests.documents --write
 
 format: $(READY) ## format and repair what can be repaired
 	$(BIN)/ruff format $(CHECKED)

@@ -34,7 +34,9 @@ class PbxConfig:
     name: str
     settings: Settings
     max_removed_percent: float = 20.0
+    """A reading in which a larger share of the devices is gone, and more than max_removed_devices, is refused."""
     max_removed_devices: int = 5
+    """So many may always go."""
 
 
 @dataclass(frozen=True)

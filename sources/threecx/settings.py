@@ -28,6 +28,7 @@ class Settings:
     base_url: str
     """Scheme, host and port, e.g. `https://pbx.example.com:5001`, without `/xapi/v1`."""
     client_id: str | None = None
+    """Of the API client that 3CX was asked to make."""
     client_secret: str | None = field(default=None, repr=False)
     """The API key that 3CX shows once."""
     access_token: str | None = field(default=None, repr=False)
@@ -35,7 +36,9 @@ class Settings:
     fingerprint_key: str | None = field(default=None, repr=False)
     """With it, secrets of phones leave a keyed hash behind; without it, nothing."""
     filter: str | None = None
+    """OData `$filter`: only these devices, e.g. `DN/Type eq 'Extension'`."""
     search: str | None = None
+    """OData `$search`: only devices that the PBX finds by this text."""
     page_size: int = PAGE_SIZE
     """Rows per request, 2 to 100."""
     pages_in_flight: int = 4
@@ -51,7 +54,9 @@ class Settings:
     backoff_seconds: float = 0.5
     """The first pause between two attempts; each further one is twice as long."""
     ca_file: str | None = None
+    """PEM file of the authority behind the PBX's certificate, when the system does not know it."""
     verify_tls: bool = True
+    """Whether the PBX has to prove who it is; false lets anybody in between read the API key."""
     allow_http: bool = False
     """Plain http to another host than this one."""
 
