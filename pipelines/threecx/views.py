@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pipelines.threecx.findings import filled
 from pipelines.threecx.tables import DEVICE_COLUMNS
 
 __all__ = ["VIEWS", "category", "view_purpose", "view_statements"]
@@ -17,6 +18,7 @@ VIEWS = (
     "device_snapshots",
     "daily_inventory",
     "pbx_status",
+    "findings",
 )
 """In the order in which they have to be created."""
 
@@ -60,7 +62,7 @@ def view_purpose(name: str) -> str:
 
 
 def _text(name: str, prefix: str) -> str:
-    text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+    text = filled((_SQL / f"{name}.sql").read_text(encoding="utf-8"))
     text = _COLUMNS.sub(lambda found: ", ".join(f"{found[1]}.{column}" for column in _NAMES), text)
     text = _PREVIOUS.sub(
         lambda found: ", ".join(f"lag({found[1]}.{column}) over device as old_{column}" for column in _NAMES), text

@@ -1,0 +1,14 @@
+-- title: Extension with several phones
+-- severity: info
+-- reason: All of them ring, and each can hear the voicemail. It is meant so, or an old phone was not taken away.
+-- action: Remove the phones that are not used.
+select o.pbx, o.device_id, o.dn_number || ' has ' || o.phones || ' phones' as detail,
+    greatest(o.since, max(case when o.place = 2 then o.since end) over (partition by o.pbx, o.dn_number)) as since
+from (
+    select p.*,
+        count(*) over (partition by p.pbx, p.dn_number) as phones,
+        row_number() over (partition by p.pbx, p.dn_number order by p.since, p.device_id) as place
+    from {while v.dn_number = p.dn_number} p
+    where p.dn_number <> ''
+) o
+where o.phones > 1

@@ -1,0 +1,17 @@
+-- title: The same MAC address twice in a PBX
+-- severity: medium
+-- reason: One phone is set up twice: both entries provision it, and the last one wins. DECT bases, whose handsets share
+-- an address, are left out.
+-- action: Find out which entry the phone uses and delete the other.
+select o.pbx, o.device_id, o.mac || ' is also of device ' || case
+        when o.device_id = o.lowest then o.highest else o.lowest end as detail,
+    greatest(o.since, max(case when o.place = 2 then o.since end) over (partition by o.pbx, o.mac)) as since
+from (
+    select p.*,
+        min(p.device_id) over (partition by p.pbx, p.mac) as lowest,
+        max(p.device_id) over (partition by p.pbx, p.mac) as highest,
+        row_number() over (partition by p.pbx, p.mac order by p.since, p.device_id) as place
+    from {while v.mac = p.mac} p
+    where p.mac not in ('', '000000000000', 'FFFFFFFFFFFF') and p.is_dect_device is not true
+) o
+where o.lowest <> o.highest

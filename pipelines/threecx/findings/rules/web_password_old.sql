@@ -1,0 +1,17 @@
+-- title: Web password that is a year old
+-- severity: low
+-- reason: For 365 days it was not seen to change; since then it may have been read by many.
+-- action: Let the console make a new one.
+select c.pbx, c.device_id, 'unchanged since ' || strftime(c.changed_at, '%Y-%m-%d') || ', at least' as detail,
+    c.changed_at + interval '365 days' as since
+from (
+    select v.pbx, v.device_id,
+        greatest(min(v.observed_at), max(case
+            when v.change = 'changed' and contains(v.changed_fields, '"phone_web_password_fp"') then v.observed_at
+        end)) as changed_at
+    from log v
+    join phones p on p.pbx = v.pbx and p.device_id = v.device_id
+    where v.phone_web_password_fp is not null and p.phone_web_password_fp is not null
+    group by v.pbx, v.device_id
+) c
+where c.changed_at <= current_timestamp - interval '365 days'

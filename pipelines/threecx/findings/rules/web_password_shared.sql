@@ -1,0 +1,13 @@
+-- title: Web password that other phones have, too
+-- severity: high
+-- reason: Whoever learns it from one phone can change all of them.
+-- action: Let the console make a new one for each phone.
+select o.pbx, o.device_id, 'the same on ' || o.phones || ' phones' as detail,
+    greatest(o.since, max(case when o.place = 2 then o.since end) over (partition by o.phone_web_password_fp)) as since
+from (
+    select p.*,
+        count(*) over (partition by p.phone_web_password_fp) as phones,
+        row_number() over (partition by p.phone_web_password_fp order by p.since, p.pbx, p.device_id) as place
+    from {while v.phone_web_password_fp = p.phone_web_password_fp} p
+) o
+where o.phones > 1

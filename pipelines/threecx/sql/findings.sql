@@ -1,0 +1,44 @@
+-- one row per rule and device that it finds; a finding about a whole PBX has no device
+with phones as materialized (
+    select distinct d.pbx, d.device_id, {columns:d},
+        nullif(regexp_extract(d.ip_address, '^[0-9]+[.][0-9]+[.][0-9]+[.]'), '') as subnet
+    from {schema}devices d
+), log as not materialized (
+    select v.pbx, v.device_id, v.observed_at, v.change, v.changed_fields, {columns:v}
+    from {schema}device_versions v
+    join {schema}complete_snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+), last_removals as (
+    select v.*, row_number() over (partition by v.pbx, v.device_id order by v.observed_at desc) as number
+    from log v
+    left join phones p on p.pbx = v.pbx and p.device_id = v.device_id
+    where v.change = 'removed' and p.pbx is null
+), gone as materialized (
+    select v.pbx, v.device_id, v.observed_at as removed_at, {columns:v}
+    from last_removals v
+    where v.number = 1
+), holds as materialized (
+    select p.pbx, p.device_id, {holds}
+    from phones p
+    join phones v on v.pbx = p.pbx and v.device_id = p.device_id
+), last_without as (
+    select v.pbx, v.device_id, {last_without}
+    from log v
+    join phones p on p.pbx = v.pbx and p.device_id = v.device_id
+    join holds h on h.pbx = v.pbx and h.device_id = v.device_id
+    group by v.pbx, v.device_id
+), began as materialized (
+    select v.pbx, v.device_id, {began}
+    from log v
+    join holds h on h.pbx = v.pbx and h.device_id = v.device_id
+    join last_without w on w.pbx = v.pbx and w.device_id = v.device_id
+    group by v.pbx, v.device_id
+), found as (
+{rules}
+), known as (
+    select d.pbx, d.device_id, {columns:d} from phones d
+    union all
+    select d.pbx, d.device_id, {columns:d} from gone d
+)
+select f.rule, f.severity, f.pbx, f.device_id, f.detail, f.since, {columns:d}
+from found f
+left join known d on d.pbx = f.pbx and d.device_id = f.device_id
