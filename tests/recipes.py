@@ -10,7 +10,8 @@ import io
 import re
 import shutil
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
+from itertools import product
 from pathlib import Path
 
 from pipelines.threecx.ask import open_history
@@ -42,14 +43,18 @@ class DemoHistory:
         self.db = folder / "threecx.duckdb"
         shutil.copy(folder / "demo" / "history.duckdb", self.db)
         with open_history(self.db, DATASET, "duckdb") as history:
-            _, rows = history.rows("select started_at from snapshots order by snapshot_id")
-            days = [at.astimezone(UTC).date() for (at,) in rows if isinstance(at, datetime)]
+            _, rows = history.rows(
+                "select started_at, coalesce(taken_at, started_at) from snapshots order by snapshot_id"
+            )
+            days = [[at.astimezone(UTC).date() for at in row] for row in rows]
         self._shown: dict[str, str] = {}
-        for number, day in enumerate(days):
+        self._real: dict[str, str] = {}
+        for number, began_and_taken in enumerate(days):
             shown = FIRST_DAY + timedelta(days=number)
-            for form in ("%Y-%m-%d", "%a %d %b"):
+            # two days when it was read at midnight
+            for day, form in product(began_and_taken, ("%Y-%m-%d", "%a %d %b")):
                 self._shown[day.strftime(form)] = shown.strftime(form)
-        self._real = {shown: real for real, shown in self._shown.items()}
+                self._real[shown.strftime(form)] = day.strftime(form)
 
     def answer(self, kind: str, question: str) -> str:
         """What a query, or commands of a shell, give; `question` names the shown days."""
