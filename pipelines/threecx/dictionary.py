@@ -67,13 +67,6 @@ VIEW_COLUMNS: dict[str, dict[str, str]] = {
         "chain": "head of the chain: what `threecx verify --head` can be given later",
     },
     "findings": {
-        "rule": "the rule that found it; `threecx findings` says why it matters and what to do",
-        "severity": "info, low, medium or high",
-        "device_id": "`Id` of the device in its PBX; null when the finding is about the whole PBX",
-        "detail": "what was found, in words",
-        "since": "the snapshot in which it was so first, without a break since; for what time brings, that time",
-    },
-    "findings": {
         "rule": "id of the rule",
         "severity": "how much it matters",
         "device_id": "`Id` of the device in its PBX; null when it is about the whole PBX",

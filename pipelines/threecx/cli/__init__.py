@@ -19,6 +19,7 @@ COMMANDS = {
     "devices": ("pipelines.threecx.cli.devices:devices", "Devices that are there, now or at a time."),
     "changes": ("pipelines.threecx.cli.changes:changes", "What changed, field by field."),
     "history": ("pipelines.threecx.cli.history:history", "The story of one device."),
+    "findings": ("pipelines.threecx.cli.findings:findings", "What somebody should look at."),
     "verify": ("pipelines.threecx.cli.verify:verify", "Tell whether the history is what was written."),
     "sql": ("pipelines.threecx.cli.sql:sql", "Ask the history in SQL; nothing can be written."),
     "demo": ("pipelines.threecx.cli.demo:demo", "Two weeks of a simulated 3CX, in a minute."),
