@@ -76,9 +76,9 @@ def test_help_needs_click_and_the_standard_library_only(tmp_path: Path, args: li
     assert imported & SLOW == set()
 
 
-@pytest.mark.parametrize("command", ["status", "devices", "changes", "history", "sql"])
+@pytest.mark.parametrize("command", ["status", "devices", "changes", "findings", "diff", "history", "sql"])
 def test_a_question_imports_neither_dlt_nor_requests(tmp_path: Path, command: str) -> None:
-    args = [command] if command in ("status", "devices", "changes") else [command, "x"]
+    args = [command] if command in ("status", "devices", "changes", "findings") else [command, "x"]
     imported = _imported(tmp_path, *args)
     assert "duckdb" in imported
     assert imported & (SLOW - {"duckdb"}) == set()

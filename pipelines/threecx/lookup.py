@@ -9,7 +9,7 @@ from pipelines.threecx.ask import History
 from pipelines.threecx.question import Question
 from sources.threecx.device import normal_mac
 
-__all__ = ["DeviceKey", "find_devices"]
+__all__ = ["DeviceKey", "device_text", "find_devices"]
 
 _MAX_ID = 2**31
 
@@ -19,6 +19,12 @@ class DeviceKey(NamedTuple):
 
     pbx: str
     device_id: int
+
+
+def device_text(number: str | None, name: str | None, mac: str | None, device_id: int | None) -> str:
+    """What a device is called in a table: `101 Chloé Horvát (805E0C0EA605)`."""
+    key = mac or (f"Id {device_id}" if device_id is not None else None)
+    return " ".join(part for part in (number, name, f"({key})" if key else None) if part)
 
 
 def find_devices(history: History, text: str, pbx: Collection[str] = ()) -> list[DeviceKey]:

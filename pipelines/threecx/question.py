@@ -11,12 +11,13 @@ __all__ = ["Question"]
 class Question:
     """`select … from … where … order by …`, whose conditions are added one by one."""
 
-    def __init__(self, columns: Collection[str], view: str) -> None:
+    def __init__(self, columns: Collection[str], view: str, *values: Any) -> None:
+        """`view` may be a macro with a `?` per value: `devices_as_of(?)`."""
         self.columns = tuple(columns)
         self._view = view
         self._conditions: list[str] = []
         self._order: tuple[str, ...] = ()
-        self.params: list[Any] = []
+        self.params: list[Any] = list(values)
 
     def where(self, condition: str, *values: Any) -> Question:
         """Adds a condition with a `?` per value."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.threecx.findings import filled
 from pipelines.threecx.tables import DEVICE_COLUMNS
 
-__all__ = ["VIEWS", "category", "view_purpose", "view_statements"]
+__all__ = ["MACROS", "VIEWS", "category", "view_purpose", "view_statements"]
 
 VIEWS = (
     "complete_snapshots",
@@ -21,6 +21,9 @@ VIEWS = (
     "findings",
 )
 """In the order in which they have to be created."""
+
+MACROS = ("devices_as_of",)
+"""Views with a parameter, `at_time`, as DuckDB has them. They look for the views in the current schema."""
 
 _SQL = Path(__file__).parent / "sql"
 _NAMES = tuple(column.name for column in DEVICE_COLUMNS)
@@ -53,7 +56,9 @@ def view_statements(schema: str = "") -> list[str]:
     DuckDB looks for unqualified names in the schema of the view, so the file may be renamed or attached.
     """
     prefix = f"{schema}." if schema else ""
-    return [f"create or replace view {prefix}{name} as\n{_text(name, prefix)}" for name in VIEWS]
+    views = [f"create or replace view {prefix}{name} as\n{_text(name, prefix)}" for name in VIEWS]
+    macros = [f"create or replace macro {prefix}{name}(at_time) as table\n{_text(name, prefix)}" for name in MACROS]
+    return views + macros
 
 
 def view_purpose(name: str) -> str:

@@ -18,6 +18,7 @@ COMMANDS = {
     "status": ("pipelines.threecx.cli.status:status", "How fresh the history of each PBX is."),
     "devices": ("pipelines.threecx.cli.devices:devices", "Devices that are there, now or at a time."),
     "changes": ("pipelines.threecx.cli.changes:changes", "What changed, field by field."),
+    "diff": ("pipelines.threecx.cli.diff:diff", "What is different between two times."),
     "history": ("pipelines.threecx.cli.history:history", "The story of one device."),
     "findings": ("pipelines.threecx.cli.findings:findings", "What somebody should look at."),
     "verify": ("pipelines.threecx.cli.verify:verify", "Tell whether the history is what was written."),

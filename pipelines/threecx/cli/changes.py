@@ -12,7 +12,7 @@ import click
 from pipelines.threecx.ask import History, open_history
 from pipelines.threecx.cli import talk
 from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
-from pipelines.threecx.lookup import find_devices
+from pipelines.threecx.lookup import device_text, find_devices
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, shown, write_rows
 from pipelines.threecx.tables import DEVICE_COLUMNS
@@ -99,6 +99,6 @@ def _only(question: Question, history: History, device: str, pbx: tuple[str, ...
 def _told(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     """`101 Chloé Horvát (805E0C0EA605)` … `10.31.44.76 → 10.31.44.80`."""
     for at, pbx, device_id, number, name, mac, change, field, old, new in rows:
-        who = " ".join(str(part) for part in (number, name, f"({mac or f'Id {device_id}'})") if part)
+        who = device_text(number, name, mac, device_id)
         values = f"{shown(old) or '–'} → {shown(new) or '–'}" if field else None
         yield at, pbx, who, change, field, values

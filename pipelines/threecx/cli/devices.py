@@ -24,8 +24,6 @@ _THEN = ("snapshot_id", "taken_at")
 _BRIEF = ("dn_number", "dn_name", "mac", "vendor", "model", "firmware_version", "ip_address", "online")
 """What a table shows; the other formats have every column."""
 
-_LATEST = "select pbx, max(snapshot_id) from complete_snapshots where taken_at <= ? group by pbx"
-
 
 @click.command(
     epilog="\b\nExamples:\n"
@@ -61,11 +59,9 @@ def _now(form: Format) -> Question:
 
 
 def _then(history: History, pbx: Sequence[str], at: datetime, form: Format) -> Question:
-    _, found = history.rows(_LATEST, [at])
-    ids = [row[1] for row in found if not pbx or row[0] in pbx]
-    if not ids:
+    taken = Question(("max(taken_at)",), "complete_snapshots").where("taken_at <= ?", at).among("pbx", pbx)
+    [[latest]] = history.rows(taken.sql, taken.params)[1]
+    if latest is None:
         talk.note(f"There is no complete snapshot up to {at:%Y-%m-%d %H:%M:%S} UTC.")
-    question = Question(
-        (*_KEY, *_BRIEF, "taken_at") if form == "table" else (*_KEY, *_COLUMNS, *_THEN), "device_snapshots"
-    )
-    return question.among("snapshot_id", ids or [""])
+    columns = (*_KEY, *_BRIEF, "taken_at") if form == "table" else (*_KEY, *_COLUMNS, *_THEN)
+    return Question(columns, "devices_as_of(?)", at)

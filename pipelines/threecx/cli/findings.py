@@ -16,6 +16,7 @@ from pipelines.threecx.cli import talk
 from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
 from pipelines.threecx.findings import SEVERITIES, rules
 from pipelines.threecx.findings.waivers import FILE, Waiver, load_waivers
+from pipelines.threecx.lookup import device_text
 from pipelines.threecx.project import shown_path
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, shown, write_rows
@@ -158,8 +159,7 @@ def _told(found: Sequence[_Finding], now: datetime, at_most: int | None) -> Iter
 
 def _line(one: _Finding, now: datetime) -> str:
     """`hq · 101 Chloé Horvát (805E0C0EA605) · 96.86.0.45 runs, there is 96.86.0.100 · for 12 d 4 h`."""
-    key = one.mac or (f"Id {one.device_id}" if one.device_id is not None else None)
-    who = " ".join(part for part in (one.dn_number, one.dn_name, f"({key})" if key else None) if part)
+    who = device_text(one.dn_number, one.dn_name, one.mac, one.device_id)
     waiver = f"waived: {one.waived}" if one.waived else None
     return " · ".join(
         shown(part) for part in (one.pbx, who, one.detail, f"for {duration_text(now - one.since)}", waiver) if part
