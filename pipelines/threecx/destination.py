@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from pipelines.threecx.errors import DestinationError, first_line
+from pipelines.threecx.tables import LOADS
 from sources.threecx.errors import SettingsError
 
 __all__ = ["DuckDbFile", "check_dataset", "locked_by"]
@@ -45,6 +46,24 @@ class DuckDbFile:
             [self.dataset, name],
         )
         return found.fetchone() is not None
+
+    def empty_staging(self, tables: Container[str]) -> None:
+        """Removes what waits in dlt's staging dataset to be merged into these tables."""
+        staging = f"{self.dataset}_staging"
+        there = self.connection.execute(
+            "select table_name from duckdb_tables() where database_name = current_database() and schema_name = ?",
+            [staging],
+        ).fetchall()
+        for (table,) in there:
+            if table in tables:
+                self.connection.execute(f'delete from {self.catalog}."{staging}"."{table}"')  # noqa: S608
+
+    def has_package(self, load_id: str) -> bool:
+        """Whether a package was loaded completely."""
+        if not self.has_table(LOADS):
+            return False
+        sql = f"select 1 from {self.schema}.{LOADS} where load_id = ? and status = 0"  # noqa: S608
+        return self.connection.execute(sql, [load_id]).fetchone() is not None
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, some thousands at a time."""

@@ -20,6 +20,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from pipelines.threecx.destination import DuckDbFile
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.ledger import LedgerRow
+from pipelines.threecx.leftovers import sweep, tables_to_load
 from pipelines.threecx.tables import LEDGER, VERSIONS, TableColumn, dlt_hints
 from pipelines.threecx.versions import VersionsFile
 
@@ -61,7 +62,9 @@ class Loader:
     """A dlt pipeline whose files live in the work folder, and nowhere else."""
 
     def __init__(self, destination: DuckDbFile, pipelines_dir: Path) -> None:
+        self._destination = destination
         self._has_versions = destination.has_table("device_versions")
+        sweep(pipelines_dir / PIPELINE, destination.has_package)
         self._pipeline = dlt.pipeline(
             PIPELINE,
             pipelines_dir=str(pipelines_dir),
@@ -73,6 +76,7 @@ class Loader:
         """Loads what an earlier run had proven but could not load. Says whether there was anything."""
         if not self._pipeline.has_pending_data:
             return False
+        self._destination.empty_staging(tables_to_load(Path(self._pipeline.working_dir)))
         self._load("a package that an earlier run left")
         return True
 
