@@ -1,5 +1,7 @@
 -- one row per complete snapshot whose load has finished: what all other views believe
-select distinct s.pbx, s.snapshot_id, s.taken_at, s.devices
+select s.pbx, s.snapshot_id, max(s.taken_at) as taken_at, max(s.devices) as devices
 from {schema}snapshots s
-join {schema}_dlt_loads l on l.load_id = s._dlt_load_id and l.status = 0
-where s.status = 'complete'
+where
+    s.status = 'complete'
+    and s._dlt_load_id in (select l.load_id from {schema}_dlt_loads l where l.status = 0)
+group by s.pbx, s.snapshot_id

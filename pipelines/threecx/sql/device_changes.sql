@@ -1,40 +1,73 @@
 -- one row per field that changed; a device that was added, removed or came back is one row without a field
-with versions as (
-    select v.pbx, v.device_id, v.snapshot_id, v.observed_at, v.change, v.changed_fields, {columns:v}
-    from {schema}device_versions v
-    join {schema}complete_snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
-), pairs as (
+with ordered as (
     select
-        v.*,
-        {previous:v}
-    from versions v
-    window device as (partition by v.pbx, v.device_id order by v.snapshot_id)
-), fields as (
-    {fields}
+        v.pbx,
+        v.device_id,
+        v.observed_at,
+        lag(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at) as previous_at
+    from {schema}device_versions v
+    where {is_complete}
+), steps as (
+    -- the second of two copies of a row comes after the first, at the same time
+    select o.pbx, o.device_id, o.observed_at, o.previous_at
+    from ordered o
+    where o.previous_at is null or o.previous_at < o.observed_at
 ), changed as (
-    select p.*, f.field
-    from pairs p, unnest(cast(p.changed_fields as varchar[])) as f(field)
-    where p.change in ('changed', 'refreshed')
-    union all
-    select p.*, null as field
-    from pairs p
-    where p.change in ('added', 'removed', 'returned')
+    select
+        v.pbx,
+        v.device_id,
+        v.observed_at,
+        s.previous_at,
+        v.change,
+        case when v.change in ('changed', 'refreshed') then v.changed_fields else '[null]' end as fields,
+        {columns:v}
+    from {schema}device_versions v
+    join steps s on s.pbx = v.pbx and s.device_id = v.device_id and s.observed_at = v.observed_at
+    where v.change <> 'rebaselined'
+), named as (
+    select n.*, {field} as field
+    from changed n {each_field}
+), unfolded as (
+    select
+        n.observed_at as changed_at,
+        n.pbx,
+        n.device_id,
+        n.change,
+        n.field,
+        case
+            when n.field is null then null
+            when n.change = 'refreshed' then 'presence'
+            {categories}
+            else 'other'
+        end as category,
+        case
+            {values:o}
+        end as old_value,
+        case
+            {values:n}
+        end as new_value,
+        {columns:n}
+    from named n
+    left join {schema}device_versions o
+        on o.pbx = n.pbx and o.device_id = n.device_id and o.observed_at = n.previous_at
+), loaded as (
+    select
+        u.*,
+        row_number() over (
+            partition by u.changed_at, u.pbx, u.device_id, u.change, u.field, u.category
+            order by u.changed_at
+        ) as copy_number
+    from unfolded u
 )
 select
-    c.observed_at as changed_at,
+    c.changed_at,
     c.pbx,
     c.device_id,
     c.change,
     c.field,
-    case when c.field is not null then coalesce(f.category, 'other') end as category,
-    case
-        when starts_with(c.field, 'extra.') then json_extract_string(c.old_extra, '$."' || substr(c.field, 7) || '"')
-        {old_values}
-    end as old_value,
-    case
-        when starts_with(c.field, 'extra.') then json_extract_string(c.extra, '$."' || substr(c.field, 7) || '"')
-        {new_values}
-    end as new_value,
+    c.category,
+    c.old_value,
+    c.new_value,
     {columns:c}
-from changed c
-left join fields f on f.field = c.field
+from loaded c
+where c.copy_number = 1

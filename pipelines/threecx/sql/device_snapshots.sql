@@ -1,22 +1,29 @@
 -- one row per device and complete snapshot: the snapshots as they were read
-with intervals as (
+with states as (
+    select s.pbx, s.snapshot_id, s.taken_at, v.device_id, max(v.observed_at) as observed_at
+    from {schema}complete_snapshots s
+    join {schema}device_versions v on v.pbx = s.pbx and v.observed_at <= s.taken_at
+    where {is_complete}
+    group by s.pbx, s.snapshot_id, s.taken_at, v.device_id
+), loaded as (
     select
-        v.pbx,
-        v.device_id,
-        v.change,
-        v.snapshot_id as from_id,
-        lead(v.snapshot_id) over (partition by v.pbx, v.device_id order by v.snapshot_id) as to_id,
-        {columns:v}
-    from {schema}device_versions v
-    join {schema}complete_snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+        s.pbx,
+        s.snapshot_id,
+        s.taken_at,
+        s.device_id,
+        {columns:v},
+        row_number() over (partition by s.pbx, s.snapshot_id, s.taken_at, s.device_id order by s.taken_at)
+            as copy_number
+    from states s
+    join {schema}device_versions v
+        on v.pbx = s.pbx and v.device_id = s.device_id and v.observed_at = s.observed_at
+    where v.change <> 'removed'
 )
 select
-    s.pbx,
-    s.snapshot_id,
-    s.taken_at,
-    i.device_id,
-    {columns:i}
-from {schema}complete_snapshots s
-join intervals i
-    on i.pbx = s.pbx and i.from_id <= s.snapshot_id and (i.to_id is null or i.to_id > s.snapshot_id)
-where i.change <> 'removed'
+    d.pbx,
+    d.snapshot_id,
+    d.taken_at,
+    d.device_id,
+    {columns:d}
+from loaded d
+where d.copy_number = 1

@@ -1,27 +1,40 @@
 -- one row per device that is there now
-with seen as (
+with latest as (
     select
         v.pbx,
         v.device_id,
-        max(v.snapshot_id) as snapshot_id,
+        max(v.observed_at) as observed_at,
         min(v.observed_at) as first_seen_at,
         max(case when v.change in ('added', 'changed', 'returned') then v.observed_at end) as last_changed_at,
-        count(case when v.change in ('added', 'changed', 'returned', 'rebaselined') then 1 end) as versions
+        count(distinct case when v.change not in ('removed', 'refreshed') then v.observed_at end) as versions
     from {schema}device_versions v
-    join {schema}complete_snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+    where {is_complete}
     group by v.pbx, v.device_id
-), latest as (
-    select s.pbx, max(s.taken_at) as taken_at from {schema}complete_snapshots s group by s.pbx
+), confirmed as (
+    select s.pbx, max(s.taken_at) as last_confirmed_at from {schema}complete_snapshots s group by s.pbx
+), loaded as (
+    select
+        v.pbx,
+        v.device_id,
+        l.first_seen_at,
+        l.last_changed_at,
+        c.last_confirmed_at,
+        l.versions,
+        {columns:v},
+        row_number() over (partition by v.pbx, v.device_id order by v.observed_at) as copy_number
+    from latest l
+    join {schema}device_versions v
+        on v.pbx = l.pbx and v.device_id = l.device_id and v.observed_at = l.observed_at
+    join confirmed c on c.pbx = l.pbx
+    where v.change <> 'removed'
 )
 select
-    v.pbx,
-    v.device_id,
-    seen.first_seen_at,
-    seen.last_changed_at,
-    latest.taken_at as last_confirmed_at,
-    seen.versions,
-    {columns:v}
-from {schema}device_versions v
-join seen on seen.pbx = v.pbx and seen.device_id = v.device_id and seen.snapshot_id = v.snapshot_id
-join latest on latest.pbx = v.pbx
-where v.change <> 'removed'
+    d.pbx,
+    d.device_id,
+    d.first_seen_at,
+    d.last_changed_at,
+    d.last_confirmed_at,
+    d.versions,
+    {columns:d}
+from loaded d
+where d.copy_number = 1
