@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from pipelines.threecx.ask import History, open_history
+from pipelines.threecx.causes import Cause, FieldChange, Values, causes
 from pipelines.threecx.cli import talk
 from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
 from pipelines.threecx.lookup import device_text, find_devices
@@ -24,7 +25,6 @@ CATEGORIES = ("identity", "placement", "firmware", "network", "presence", "secre
 SINCE = timedelta(days=7)
 
 _FIELDS = tuple(column.name for column in DEVICE_COLUMNS)
-_BRIEF = ("changed_at", "pbx", "device_id", "dn_number", "dn_name", "mac", "change", "field", "old_value", "new_value")
 _COLUMNS = (
     *("pbx", "device_id", "changed_at", "change", "field", "category", "old_value", "new_value"),
     *_FIELDS,
@@ -51,6 +51,7 @@ def _checked_fields(_: click.Context, __: click.Parameter, fields: tuple[str, ..
 @click.option("--category", multiple=True, type=click.Choice(CATEGORIES), help="Only this kind of change.")
 @click.option("--device", metavar="DEVICE", help="Only this device: Id, MAC, extension, or part of a name.")
 @click.option("--presence", is_flag=True, help="Also phones that went on or off line.")
+@click.option("--group/--no-group", default=None, help="Same changes of a model as one. Default: in a table only.")
 @with_pbx
 @place_of
 @with_format
@@ -62,16 +63,21 @@ def changes(
     category: tuple[str, ...],
     device: str | None,
     presence: bool,
+    group: bool | None,
     pbx: tuple[str, ...],
     place: Place,
     form: Format,
 ) -> None:
     """What changed, field by field.
 
-    Oldest first. A device that was added, removed or came back is one line without a field. --field, --category and
-    --pbx can be given several times. Times are UTC.
+    Oldest first. A device that was added, removed or came back is one line without a field. What changed alike in
+    phones of one model at the same time, such as a roll-out of firmware, is one line in a table, with their number;
+    --no-group has a line per device and field, and --group does the same for the other formats. --field, --category
+    and --pbx can be given several times. Times are UTC.
     """
-    question = Question(_BRIEF if form == "table" else _COLUMNS, "device_changes")
+    in_table = form == "table"
+    grouped = in_table if group is None else group
+    question = Question(FieldChange._fields if in_table or grouped else _COLUMNS, "device_changes")
     question.where("changed_at >= ?", since or (until or datetime.now(UTC)) - SINCE)
     if until is not None:
         question.where("changed_at <= ?", until)
@@ -83,9 +89,10 @@ def changes(
             _only(question, history, device, pbx)
         question.ordered("changed_at", "pbx", "device_id", "field")
         columns, rows = history.rows(question.sql, question.params)
-        if form == "table":
-            columns, rows = ["changed_at", "pbx", "device", "change", "field", "old → new"], _told(rows)
-        write_rows(columns, rows, form, sys.stdout)
+        if in_table or grouped:
+            write_rows(*_told(map(FieldChange._make, rows), grouped=grouped, in_table=in_table), form, sys.stdout)
+        else:
+            write_rows(columns, rows, form, sys.stdout)
 
 
 def _only(question: Question, history: History, device: str, pbx: tuple[str, ...]) -> None:
@@ -96,9 +103,33 @@ def _only(question: Question, history: History, device: str, pbx: tuple[str, ...
     question.where(any_of or "false", *(part for key in keys for part in key))
 
 
-def _told(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+def _told(
+    changes: Iterator[FieldChange], *, grouped: bool, in_table: bool
+) -> tuple[Sequence[str], Iterator[Sequence[Any]]]:
+    """Columns and rows, of causes or for a table or both."""
+    if not grouped:
+        columns = ("changed_at", "pbx", "device", "change", "field", "old → new")
+        return columns, map(_line, changes)
+    if not in_table:
+        return Cause._fields, ((*one[:-1], [values._asdict() for values in one.changes]) for one in causes(changes))
+    return ("changed_at", "pbx", "device", "change", "what"), map(_cause_line, causes(changes))
+
+
+def _line(one: FieldChange) -> Sequence[Any]:
     """`101 Chloé Horvát (805E0C0EA605)` … `10.31.44.76 → 10.31.44.80`."""
-    for at, pbx, device_id, number, name, mac, change, field, old, new in rows:
-        who = device_text(number, name, mac, device_id)
-        values = f"{shown(old) or '–'} → {shown(new) or '–'}" if field else None
-        yield at, pbx, who, change, field, values
+    who = device_text(one.dn_number, one.dn_name, one.mac, one.device_id)
+    return one.changed_at, one.pbx, who, one.change, one.field, _arrow(one) if one.field else None
+
+
+def _cause_line(one: Cause) -> Sequence[Any]:
+    """The same, or `13 × Yealink T46U: 102, 143, 149, 172, 178 …` … `firmware_version: 108.86.0.45 → 108.86.0.90`."""
+    who = ", ".join(one.examples)
+    if one.devices > 1:
+        model = " ".join(part for part in (one.vendor, one.model) if part) or "device"
+        who = f"{one.devices} × {model}: {who}" + (" …" if one.devices > len(one.examples) else "")
+    what = "; ".join(f"{change.field}: {_arrow(change)}" for change in one.changes)
+    return one.changed_at, one.pbx, who, one.change, what or None
+
+
+def _arrow(change: FieldChange | Values) -> str:
+    return f"{shown(change.old_value) or '–'} → {shown(change.new_value) or '–'}"
