@@ -23,7 +23,7 @@ from pipelines.threecx.config import PbxConfig, RunConfig
 from pipelines.threecx.dictionary import RELATIONS, column_meaning, purpose
 from pipelines.threecx.tables import DATASET, DEVICE_COLUMNS, TABLES
 from pipelines.threecx.values import KEYS, RUN_KEYS, SECRET_KEYS, variable
-from pipelines.threecx.views import VIEWS, category
+from pipelines.threecx.views import MACROS, VIEWS, category
 from sources.threecx.columns import COLUMNS
 from sources.threecx.settings import Settings
 from tests.commands import ROOT
@@ -34,7 +34,7 @@ __all__ = ["DICTIONARY", "README", "RECIPES", "Described", "described", "diction
 README, RECIPES, DICTIONARY = (ROOT / name for name in ("README.md", "docs/recipes.md", "docs/data-dictionary.md"))
 
 Described = Mapping[str, Mapping[str, str]]
-"""Table or view → column → type, as DuckDB tells them."""
+"""Table, view or macro → column → type, as DuckDB tells them."""
 
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _DEVICE_COLUMNS = tuple(column.name for column in DEVICE_COLUMNS)
@@ -46,7 +46,7 @@ def readme(demo: DemoHistory) -> str:
         "commands": lambda: _table(("command", ""), ((f"`{name}`", text) for name, (_, text) in COMMANDS.items())),
         "demo": lambda: ("", "```text", *demo.excerpt(), "```", ""),
         "tables": lambda: _table(("table", ""), ((f"`{name}`", purpose(name)) for name in TABLES)),
-        "views": lambda: _table(("view", ""), ((f"`{name}`", purpose(name)) for name in VIEWS)),
+        "views": lambda: _table(("view", ""), ((f"`{_called(name)}`", purpose(name)) for name in (*VIEWS, *MACROS))),
         "settings": lambda: _table(("setting", "default", "meaning", "environment variable"), _settings()),
     }
 
@@ -64,7 +64,11 @@ def recipes(demo: DemoHistory) -> str:
 def described(db: Path) -> Described:
     """Every table and view of a history that people may ask."""
     with open_history(db, DATASET, "duckdb") as history:
-        return {name: {str(row[0]): str(row[1]) for row in history.rows(f"describe {name}")[1]} for name in RELATIONS}
+        asked = {name: f"{name}(current_timestamp)" if name in MACROS else name for name in RELATIONS}
+        return {
+            name: {str(row[0]): str(row[1]) for row in history.rows(f"describe from {source}")[1]}
+            for name, source in asked.items()
+        }
 
 
 def dictionary(found: Described) -> str:
@@ -80,7 +84,11 @@ def _dictionary(found: Described) -> Iterator[str]:
     yield ""
     types = found["device_versions"]
     for name, columns in found.items():
-        yield from (f"## {name}", "", f"{purpose(name)[0].upper()}{purpose(name)[1:]}.", "")
+        yield from (f"## {_called(name)}", "", f"{purpose(name)[0].upper()}{purpose(name)[1:]}.", "")
+        if name in MACROS:
+            yield f"Ask it like a table: `from {name}('2026-11-03 07:00')`. Its schema has to be the current one, as it"
+            yield "is in `threecx sql`; elsewhere say `use threecx.threecx;` first."
+            yield ""
         shared = [column for column in columns if column in _DEVICE_COLUMNS]
         if any(columns[column] != types[column] for column in shared) or len(shared) < len(_DEVICE_COLUMNS):
             shared = []
@@ -105,6 +113,10 @@ def _dictionary(found: Described) -> Iterator[str]:
             for text in [column.meaning]
         ),
     )
+
+
+def _called(name: str) -> str:
+    return f"{name}(at_time)" if name in MACROS else name
 
 
 def _settings() -> Iterator[tuple[str, ...]]:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from pipelines.threecx.tables import LEDGER, TABLES, VERSIONS
-from pipelines.threecx.views import VIEWS, view_purpose
+from pipelines.threecx.views import MACROS, VIEWS, view_purpose
 
 __all__ = ["RELATIONS", "VIEW_COLUMNS", "column_meaning", "purpose"]
 
-RELATIONS = (*TABLES, *VIEWS)
-"""Every table and view that people may ask, in the order in which they are explained."""
+RELATIONS = (*TABLES, *VIEWS, *MACROS)
+"""Every table, view and macro that people may ask, in the order in which they are explained."""
 
 _TABLE_PURPOSES = {
     "snapshots": "the ledger: one row per attempt to read a PBX, also of those that were refused or failed",
@@ -28,6 +28,7 @@ _SNAPSHOT = {"snapshot_id": "names the snapshot; sorts by time", "taken_at": "th
 VIEW_COLUMNS: dict[str, dict[str, str]] = {
     "complete_snapshots": _SNAPSHOT,
     "device_snapshots": _SNAPSHOT,
+    "devices_as_of": _SNAPSHOT,
     "devices": {
         "first_seen_at": "the first snapshot that had the device",
         "last_changed_at": "the last snapshot in which it was added, changed or came back",
@@ -74,18 +75,18 @@ VIEW_COLUMNS: dict[str, dict[str, str]] = {
         "since": "since when it is so, as far as the history knows",
     },
 }
-"""View → column → meaning, where a view's column is not simply one of a table."""
+"""View or macro → column → meaning, where a view's column is not simply one of a table."""
 
 _SHARED = {column.name: column.meaning for column in (*LEDGER, *VERSIONS)} | _DLT_COLUMNS
 
 
 def purpose(relation: str) -> str:
-    """What the rows of a table or view are."""
+    """What the rows of a table, view or macro are."""
     return _TABLE_PURPOSES.get(relation) or view_purpose(relation)
 
 
 def column_meaning(relation: str, column: str) -> str:
-    """What a column of a table or view holds. KeyError when nobody has said it yet."""
+    """What a column of a table, view or macro holds. KeyError when nobody has said it yet."""
     if relation in TABLES:
         own = {known.name: known.meaning for known in TABLES[relation]} | _DLT_COLUMNS
         return own[column]
