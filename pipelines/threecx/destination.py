@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Container, Iterator, Sequence
@@ -74,6 +75,22 @@ class DuckDbFile:
                 yield from rows
         finally:
             cursor.close()
+
+    def create_views(self, names: Sequence[str], statements: Sequence[str]) -> None:
+        """Runs the statements that create views, unless every view is there and was made by the same ones.
+
+        So a run whose package is loaded has nothing more to write, as a rule, and nothing that could fail.
+        """
+        mark = f"threecx {hashlib.sha256(''.join(statements).encode()).hexdigest()[:16]}"
+        there = self.connection.execute(
+            "select count(*) from duckdb_views()"
+            " where database_name = current_database() and schema_name = ? and comment = ?",
+            [self.dataset, mark],
+        ).fetchone()
+        if there == (len(names),):
+            return
+        comments = (f"comment on view {name} is '{mark}'" for name in names)
+        self.execute([f"use {self.schema}", *statements, *comments])
 
     def execute(self, statements: Sequence[str]) -> None:
         """Runs statements as one transaction."""

@@ -21,7 +21,7 @@ from pipelines.threecx.judge import Accepted, History, SyncResult, judged
 from pipelines.threecx.reading import NO_OFFSET, Progress, Reading, read_all
 from pipelines.threecx.state import device_rows, known_devices, pbx_states
 from pipelines.threecx.versions import VersionsFile
-from pipelines.threecx.views import view_statements
+from pipelines.threecx.views import VIEWS, view_statements
 from pipelines.threecx.work import WorkFolder, private_files, quieten_dlt
 
 __all__ = ["sync"]
@@ -96,5 +96,5 @@ def _compared_and_loaded(
     finally:
         versions.close()
     loader.load([result.row for result in results], versions)
-    destination.execute([f"use {destination.schema}", *view_statements()])
+    destination.create_views(VIEWS, view_statements())
     return results
