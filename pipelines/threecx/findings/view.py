@@ -32,15 +32,14 @@ def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
     """The text of the view with its rules filled in."""
     chosen = rules() if chosen is None else chosen
     lasting = [rule for rule in chosen if rule.condition]
-    holds = [f"({rule.condition}) is true as {rule.id}" for rule in lasting]
+    holds = [f"({rule.condition}) is true as holds_{rule.id}" for rule in lasting]
     last_without = [
-        f"max(case when not h.{rule.id} then null"
+        f"max(case when not p.holds_{rule.id} then timestamptz 'infinity'"
         f" when v.change = 'removed' or ({rule.condition}) is not true then v.observed_at end) as {rule.id}"
         for rule in lasting
     ]
     began = [
-        f"min(case when h.{rule.id} and (w.{rule.id} is null or v.observed_at > w.{rule.id})"
-        f" then v.observed_at end) as {rule.id}"
+        f"min(case when w.{rule.id} is null or v.observed_at > w.{rule.id} then v.observed_at end) as {rule.id}"
         for rule in lasting
     ]
     return (

@@ -1,7 +1,7 @@
 -- one row per rule and device that it finds; a finding about a whole PBX has no device
 with phones as materialized (
     select distinct d.pbx, d.device_id, {columns:d},
-        nullif(regexp_extract(d.ip_address, '^[0-9]+[.][0-9]+[.][0-9]+[.]'), '') as subnet
+        nullif(regexp_replace(d.ip_address, '[^.]*$', ''), '') as subnet
     from {schema}devices d
 ), log as not materialized (
     select v.pbx, v.device_id, v.observed_at, v.change, v.changed_fields, {columns:v}
@@ -17,19 +17,17 @@ with phones as materialized (
     from last_removals v
     where v.number = 1
 ), holds as materialized (
-    select p.pbx, p.device_id, {holds}
+    select p.*, {holds}
     from phones p
     join phones v on v.pbx = p.pbx and v.device_id = p.device_id
 ), last_without as (
     select v.pbx, v.device_id, {last_without}
     from log v
-    join phones p on p.pbx = v.pbx and p.device_id = v.device_id
-    join holds h on h.pbx = v.pbx and h.device_id = v.device_id
+    join holds p on p.pbx = v.pbx and p.device_id = v.device_id
     group by v.pbx, v.device_id
 ), began as materialized (
     select v.pbx, v.device_id, {began}
     from log v
-    join holds h on h.pbx = v.pbx and h.device_id = v.device_id
     join last_without w on w.pbx = v.pbx and w.device_id = v.device_id
     group by v.pbx, v.device_id
 ), found as (

@@ -21,7 +21,7 @@ join (
         ('0C383E', 'Fanvil')
 ) m(prefix, maker) on m.prefix = substr(p.mac, 1, 6)
 where p.vendor <> ''
-    and not contains(lower(p.vendor), lower(m.maker))
+    and strpos(lower(p.vendor), lower(m.maker)) = 0
     and lower(p.vendor) in (
         'snom', 'poly', 'polycom', 'grandstream', 'yealink', 'htek', 'gigaset', 'sangoma', 'patton', 'akuvox', 'fanvil'
     )

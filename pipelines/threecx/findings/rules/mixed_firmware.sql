@@ -11,7 +11,7 @@ join (
         sum(m.phones) over (partition by m.pbx, m.vendor, m.model) as all_phones,
         row_number() over (
             partition by m.pbx, m.vendor, m.model
-            order by m.phones desc, try_cast(regexp_extract_all(m.firmware_version, '[0-9]+') as bigint[]) desc
+            order by m.phones desc, length(m.firmware_version) desc, m.firmware_version desc
         ) as place
     from (
         select p.pbx, p.vendor, p.model, p.firmware_version, count(*) as phones, min(b.mixed_firmware) as since

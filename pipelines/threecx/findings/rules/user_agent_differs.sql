@@ -6,9 +6,9 @@
 select p.pbx, p.device_id, p.since,
     concat_ws(' ', p.user_agent, 'instead of', nullif(p.model, ''), nullif(p.firmware_version, '')) as detail
 from {while v.user_agent <> '' and (
-    coalesce(v.firmware_version, '') <> '' and not contains(lower(v.user_agent), lower(v.firmware_version))
-    or not contains(
+    coalesce(v.firmware_version, '') <> '' and strpos(lower(v.user_agent), lower(v.firmware_version)) = 0
+    or strpos(
         regexp_replace(lower(v.user_agent), '[^a-z0-9]', '', 'g'),
         regexp_replace(lower(coalesce(v.model, '')), '[^a-z0-9]', '', 'g')
-    )
+    ) = 0
 )} p

@@ -3,4 +3,4 @@
 -- reason: The PBX itself tags the extension WeakPass: its SIP password can be guessed, and calls made in its name.
 -- action: Give the extension a new password and provision its phones.
 select p.pbx, p.device_id, p.since, 'extension ' || coalesce(p.dn_number, '?') || ' is tagged WeakPass' as detail
-from {while contains(v.dn_tags, '"WeakPass"')} p
+from {while v.dn_tags like '%"WeakPass"%'} p

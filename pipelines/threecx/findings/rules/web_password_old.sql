@@ -7,7 +7,7 @@ select c.pbx, c.device_id, 'unchanged since ' || strftime(c.changed_at, '%Y-%m-%
 from (
     select v.pbx, v.device_id,
         greatest(min(v.observed_at), max(case
-            when v.change = 'changed' and contains(v.changed_fields, '"phone_web_password_fp"') then v.observed_at
+            when v.change = 'changed' and v.changed_fields like '%"phone_web_password_fp"%' then v.observed_at
         end)) as changed_at
     from log v
     join phones p on p.pbx = v.pbx and p.device_id = v.device_id
