@@ -103,10 +103,9 @@ class Loader:
             self._pipeline.normalize(workers=1)
             self._pipeline.load(workers=1)
         except (PipelineStepFailed, DestinationException) as error:
-            cause = error.__cause__ or error
             raise DestinationError(
                 f"load of {what}",
-                f"the destination failed ({first_line(cause)})",
+                f"the destination failed ({first_line(_root(error))})",
                 "No view shows any of it. Mend the destination and run again: that finishes this load first. "
                 f"To give it up, delete {self._pipeline.working_dir}",
             ) from error
@@ -122,3 +121,9 @@ def _resource(name: str, columns: tuple[TableColumn, ...], rows: Any) -> Any:
         primary_key=[column.name for column in columns if column.key],
         write_disposition={"disposition": "merge", "strategy": "insert-only"},
     )
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error that dlt's own ones stand around: what the destination said itself."""
+    inner = getattr(error, "client_exception", None) or error.__cause__
+    return _root(inner) if inner else error
