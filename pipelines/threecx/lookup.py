@@ -9,7 +9,7 @@ from pipelines.threecx.ask import History
 from pipelines.threecx.question import Question
 from sources.threecx.device import normal_mac
 
-__all__ = ["DeviceKey", "device_text", "find_devices"]
+__all__ = ["DeviceKey", "device_text", "find_devices", "find_macs"]
 
 _MAX_ID = 2**31
 
@@ -32,6 +32,13 @@ def find_devices(history: History, text: str, pbx: Collection[str] = ()) -> list
     text = text.strip()
     exact = _found(history, pbx, "device_id = ? or mac = ? or dn_number = ?", _id(text), normal_mac(text), text)
     return exact or _found(history, pbx, "contains(lower(dn_name), lower(?))", text)
+
+
+def find_macs(history: History, macs: Collection[str]) -> list[DeviceKey]:
+    """Devices of all PBXs that have, or had, one of these MAC addresses."""
+    question = Question(("distinct pbx", "device_id"), "device_versions").among("mac", sorted(macs))
+    _, rows = history.rows(question.ordered("pbx", "device_id").sql, question.params)
+    return [DeviceKey(*row) for row in rows] if macs else []
 
 
 def _found(history: History, pbx: Collection[str], condition: str, *values: object) -> list[DeviceKey]:

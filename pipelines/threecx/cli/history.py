@@ -12,9 +12,11 @@ import click
 from pipelines.threecx.ask import History, open_history
 from pipelines.threecx.cli import talk
 from pipelines.threecx.cli.options import Place, place_of, talking, with_format, with_pbx
-from pipelines.threecx.lookup import DeviceKey, find_devices
+from pipelines.threecx.lookup import DeviceKey, device_text, find_devices, find_macs
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, shown, write_rows
+from pipelines.threecx.same_phone import COLUMNS as SAME
+from pipelines.threecx.same_phone import Elsewhere, elsewhere, macs_of
 from pipelines.threecx.tables import DEVICE_COLUMNS
 from pipelines.threecx.timeline import Event, events
 from pipelines.threecx.times import duration_text
@@ -42,7 +44,8 @@ def history(device: str, pbx: tuple[str, ...], place: Place, form: Format) -> No
 
     DEVICE is an Id, a MAC address in any spelling, an extension, or part of a name. Devices that are gone count, and
     so does what a device was called once; several devices give several stories. A table tells what happened and how
-    long it stayed so; the other formats have the rows of the view device_history. Times are UTC.
+    long it stayed so, and where the same phone is or was under another Id, on any PBX; the other formats have the rows
+    of the view device_history. Times are UTC.
     """
     with open_history(place.db, place.dataset, place.destination) as past:
         keys = find_devices(past, device, pbx)
@@ -54,8 +57,14 @@ def history(device: str, pbx: tuple[str, ...], place: Place, form: Format) -> No
             return
         intervals = _by_device(_COLUMNS, rows)
         changes = _by_device(_CHANGE, _rows(past, keys, _CHANGE, "device_changes", "changed_at", "field", tracked=True))
+        macs = {key: macs_of(lines) for key, lines in intervals.items()}
+        same = find_macs(past, set().union(*macs.values()))
+        others = [dict(zip(SAME, row, strict=True)) for row in _rows(past, same, SAME, "device_history", "valid_from")]
     now = datetime.now(UTC)
-    stories = [_story(lines, events(lines, changes.get(key, []), now)) for key, lines in intervals.items()]
+    stories = [
+        _story(lines, events(lines, changes.get(key, []), now), elsewhere(key, macs[key], others))
+        for key, lines in intervals.items()
+    ]
     sys.stdout.write("\n".join(stories))
 
 
@@ -80,8 +89,8 @@ def _by_device(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[
     return found
 
 
-def _story(intervals: Sequence[Mapping[str, Any]], happened: Sequence[Event]) -> str:
-    """A heading, and a line per event."""
+def _story(intervals: Sequence[Mapping[str, Any]], happened: Sequence[Event], others: Sequence[Elsewhere]) -> str:
+    """A heading, a line per event, and one per other place of the phone."""
     last = intervals[-1]
     known = [last[name] for name in ("dn_number", "dn_name", "vendor", "model", "mac")]
     heading = [f"{last['pbx']} device {last['device_id']}", *(str(value) for value in known if value)]
@@ -89,7 +98,16 @@ def _story(intervals: Sequence[Mapping[str, Any]], happened: Sequence[Event]) ->
     lines = [
         f"  {time}{_lasted(event):<18}{shown(event.what)}".rstrip() for time, event in zip(times, happened, strict=True)
     ]
-    return "\n".join([shown(" · ".join(heading)), *lines]) + "\n"
+    return "\n".join([shown(" · ".join(heading)), *lines, *map(_other_place, others)]) + "\n"
+
+
+def _other_place(other: Elsewhere) -> str:
+    """`same phone: leeds device 12 · 105 Zoë Novák (805E0C0EA605), from 2026-11-04 to 2026-11-19`."""
+    who = device_text(other.dn_number, other.dn_name, other.mac, None)
+    until = f" to {shown(other.until)}" if other.until else " on"
+    return shown(
+        f"  same phone: {other.key.pbx} device {other.key.device_id} · {who}, from {shown(other.since)}{until}"
+    )
 
 
 def _lasted(event: Event) -> str:
