@@ -145,6 +145,17 @@ def test_rows_of_a_load_that_never_finished_are_no_disagreement(copy: Edited) ->
     assert not copy.disagree()
 
 
+def test_a_cut_off_end_of_the_ledger_is_noticed_without_a_noted_head(copy: Edited) -> None:
+    copy.run("delete from snapshots where _dlt_load_id = (select max(_dlt_load_id) from snapshots)")
+    for verdict in copy.verdicts().values():
+        assert verdict.disagreement is not None
+        assert verdict.disagreement.snapshot_id is None
+        assert "which was committed" in verdict.disagreement.what
+    ran = copy.ask()
+    assert ran.code == 5
+    assert "PBX 'leeds': the ledger has no row of load" in ran.err
+
+
 _COLUMNS = [("device_versions", c) for c in VERSIONS] + [("snapshots", c) for c in LEDGER]
 _NUMBERS = st.integers(0, 10_000)
 

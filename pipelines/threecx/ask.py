@@ -40,10 +40,11 @@ class History:
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of a query. Raises QueryError with the database's own words."""
-        if not sql.strip():
-            raise QueryError("the question", "it is empty", "Write a query such as: select * from devices")
         with _translated():
             result = self._connection.execute(sql, list(params))
+            # DuckDB gives nothing back for what holds no statement: blanks, comments, a semicolon.
+            if result is None:
+                raise QueryError("the question", "it is empty", "Write a query such as: select * from devices")
             columns = _distinct([column[0] for column in result.description or ()])
         return columns, self._fetched(result)
 

@@ -28,4 +28,8 @@ class DestinationError(ThreecxError):
 
 def first_line(error: BaseException) -> str:
     """The first line of the words of somebody else's error, cut."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    words = str(error).strip()
+    if "Traceback (most recent call last)" in words:
+        # dlt quotes the traceback of what it tried in vain: the last line says why.
+        words = words.splitlines()[-1].partition(": ")[2]
+    return next((line.strip() for line in words.splitlines() if line.strip()), type(error).__name__)[:300]

@@ -72,13 +72,16 @@ class Loader:
             dataset_name=destination.dataset,
         )
 
-    def finish_pending(self) -> bool:
-        """Loads what an earlier run had proven but could not load. Says whether there was anything."""
+    def finish_pending(self) -> None:
+        """Loads what an earlier run had proven but could not load, if there is anything."""
         if not self._pipeline.has_pending_data:
-            return False
+            return
+        if not self._pipeline.schema_names:
+            # Killed in the very first run before the schema was noted: dlt would pass over the package without a word.
+            self._pipeline.abort_packages()
+            return
         self._destination.empty_staging(tables_to_load(Path(self._pipeline.working_dir)))
         self._load("a package that an earlier run left")
-        return True
 
     def load(self, ledger: Sequence[LedgerRow], versions: VersionsFile) -> None:
         """Loads one package: all or nothing, as far as any view shows."""

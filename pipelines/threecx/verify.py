@@ -28,6 +28,10 @@ _DEVICE_NAMES = tuple(column.name for column in DEVICE_COLUMNS)
 _COUNTED = ("added", "changed", "removed", "returned", "refreshed", "rebaselined")
 _CHUNK = 5000
 _SEALED = ("device_id", "change", "row_version", "tracked_version", "changed_fields")
+_LOST_LOADS = f"""
+    select load_id from {LOADS} where schema_name = 'threecx' and status = 0
+    and load_id not in (select _dlt_load_id from snapshots where _dlt_load_id is not null) order by load_id
+"""  # noqa: S608  names of tables are constants
 
 Row = Mapping[str, Any]
 
@@ -43,7 +47,7 @@ class Log(Protocol):
 class Disagreement:
     """What is not as it was written: the snapshot, and the device and field where that can be told."""
 
-    snapshot_id: str
+    snapshot_id: str | None
     what: str
     device_id: int | None = None
     field: str | None = None
@@ -82,9 +86,14 @@ def verified(
 ) -> Iterator[Verdict]:
     """A verdict for each PBX (all, when none is named), as of `until`; `progress` hears how many versions are done."""
     names = [row[0] for row in log.rows("select distinct pbx from snapshots order by pbx")[1]]
+    lost = next(log.rows(_LOST_LOADS)[1], None) if until is None else None
     for name in names:
         if not pbxs or name in pbxs:
-            yield _verdict(log, name, until, progress)
+            verdict = _verdict(log, name, until, progress)
+            if lost is not None and verdict.disagreement is None:
+                what = f"the ledger has no row of load {lost[0]}, which was committed"
+                verdict.disagreement = Disagreement(None, what)
+            yield verdict
 
 
 def _verdict(log: Log, pbx: str, until: datetime | None, progress: Callable[[str, int], None] | None) -> Verdict:

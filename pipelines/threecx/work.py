@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -62,7 +63,9 @@ def quieten_dlt(project: Path) -> None:
     Telemetry is off unless the project's own config.toml turns it on.
     """
     os.environ.setdefault("DLT_PROJECT_DIR", str(project))
-    os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+    # What dlt logs of a failed load is its traceback; our own error says what went wrong.
+    level = "ERROR" if logging.getLogger().isEnabledFor(logging.DEBUG) else "CRITICAL"
+    os.environ.setdefault("RUNTIME__LOG_LEVEL", level)
     os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
     if "dlthub_telemetry" not in read_settings(project, "config.toml").get("runtime", {}):
         os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")

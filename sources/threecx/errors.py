@@ -42,7 +42,7 @@ class ThreecxError(Exception):
 
     def __init__(self, asked: str, got: str, do: str, *, status: int | None = None) -> None:
         self.asked, self.got, self.do, self.status = asked, got, do, status
-        super().__init__(f"{asked}: {got.rstrip('.')}. {do}")
+        super().__init__(f"{asked}: {got.rstrip('.!')}. {do}")
 
 
 class SettingsError(ThreecxError):

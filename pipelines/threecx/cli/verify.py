@@ -74,9 +74,11 @@ def _row(verdict: Verdict) -> list[Any]:
 def _problems(verdicts: list[Verdict], head: str | None) -> Iterator[str]:
     for verdict in verdicts:
         if wrong := verdict.disagreement:
-            where = f"snapshot {wrong.snapshot_id}" + (f", device {wrong.device_id}" if wrong.device_id else "")
-            where += f", {wrong.field}" if wrong.field else ""
-            yield f"PBX '{verdict.pbx}', {where}: {wrong.what}. Compare with a backup of the destination"
+            where = [f"PBX '{verdict.pbx}'"]
+            where += [f"snapshot {wrong.snapshot_id}"] if wrong.snapshot_id is not None else []
+            where += [f"device {wrong.device_id}"] if wrong.device_id is not None else []
+            where += [wrong.field] if wrong.field else []
+            yield f"{', '.join(where)}: {wrong.what}. Compare with a backup of the destination"
     if head is not None and not any(known.startswith(head) for verdict in verdicts for known in verdict.heads):
         yield f"head {head}: no row of the ledger has it. The history was rewritten, or the head is of another one"
 
