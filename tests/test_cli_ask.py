@@ -269,7 +269,10 @@ def test_a_history_that_is_too_old_is_exit_5(past: Past) -> None:
 
 
 def test_a_pbx_without_a_snapshot_is_too_old_as_well(past: Past) -> None:
-    environ = {"SOURCES__THREECX__PBX__NEW__BASE_URL": "https://new.example.com"}
+    environ = {
+        f"SOURCES__THREECX__PBX__{name}__BASE_URL": f"https://{name.lower()}.example.com"
+        for name in ("HQ", "LEEDS", "NEW")
+    }
     ran = threecx("status", "--max-age", "4d", folder=past.folder, **environ)
     assert ran.code == 5
     assert ran.err == "threecx: error: PBX 'new': there is no complete snapshot. Run threecx sync\n"

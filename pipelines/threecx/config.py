@@ -6,6 +6,7 @@ secrets.toml, and that before config.toml.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +19,7 @@ from pipelines.threecx.values import KEYS, checked_range, suggestion, variable
 from sources.threecx.errors import SettingsError
 from sources.threecx.settings import Settings
 
-__all__ = ["Config", "PbxConfig", "RunConfig", "load_config", "load_destination", "load_pbx_names"]
+__all__ = ["Config", "PbxConfig", "RunConfig", "Shard", "load_config", "load_destination", "load_pbx_names"]
 
 DEFAULT_DESTINATION = "duckdb"
 
@@ -37,6 +38,22 @@ class PbxConfig:
     """A reading in which a larger share of the devices is gone, and more than max_removed_devices, is refused."""
     max_removed_devices: int = 5
     """So many may always go."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `of` parts of all PBXs. A PBX's part follows from its name alone, so workers need not talk."""
+
+    number: int
+    """1 to `of`."""
+    of: int
+
+    def __contains__(self, name: str) -> bool:
+        digest = hashlib.sha256(name.encode()).digest()
+        return int.from_bytes(digest, "big") % self.of == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
 
 
 @dataclass(frozen=True)
@@ -62,12 +79,19 @@ class Config:
     warnings: tuple[str, ...] = ()
 
 
-def load_config(project: Path, environ: Mapping[str, str], *, only: Sequence[str] = ()) -> Config:
-    """The settings in the folder `project`, of all PBXs or of `only` some. Raises SettingsError."""
+def load_config(
+    project: Path, environ: Mapping[str, str], *, only: Sequence[str] = (), shard: Shard | None = None
+) -> Config:
+    """The settings in the folder `project`, of all PBXs or of `only` some. Raises SettingsError.
+
+    Of these, those of one shard are kept, which may be none.
+    """
     layers = Layers.read(project, environ)
     names = layers.pbx_names() or ["default"]
     _check_names(names)
     chosen = [_known(name, names) for name in dict.fromkeys(only)] or names
+    if shard is not None:
+        chosen = [name for name in chosen if name in shard]
     pbxs = {name: _pbx(name, layers.of(name)) for name in chosen}
     warnings = [
         f"verify_tls = false: whoever is between here and PBX '{name}' can read its API key"

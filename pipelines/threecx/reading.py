@@ -23,7 +23,7 @@ NO_OFFSET = timedelta()
 
 
 class Progress(Protocol):
-    """Hears how far the reading of each PBX is: rows so far, rows in all."""
+    """Hears how far the reading of each PBX is: rows so far, rows in all; in the end, 0 of 0 when it failed."""
 
     def __call__(self, pbx: str, rows: int, total: int, /) -> None: ...
 
@@ -75,5 +75,7 @@ def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Pro
             outcome = take_snapshot(pbx, client, folder, volatile, hear)
         except ThreecxError as error:
             outcome = error
+            if progress:
+                progress(pbx.name, 0, 0)
         seconds = round(time.monotonic() - began, 3)
         return Reading(pbx, started_at, seconds, client.requests, client.version, outcome)

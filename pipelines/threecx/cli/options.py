@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import click
 from pipelines.threecx.cli import talk
 from pipelines.threecx.times import parsed_age, parsed_time
 
-__all__ = ["Age", "Place", "Time", "connecting", "place_of", "talking", "with_format", "with_pbx"]
+__all__ = ["Age", "Part", "Place", "Time", "connecting", "place_of", "talking", "with_format", "with_pbx"]
 
 _FORMATS = ("table", "json", "csv", "ndjson")
 
@@ -61,6 +62,23 @@ class Age(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
             return parsed_age(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Part(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
+    """`2/5`: the second of five shards."""
+
+    name = "part"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Shard."""
+        from pipelines.threecx.config import Shard
+
+        if isinstance(value, Shard):
+            return value
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", str(value))
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            self.fail(f"'{value}' is no shard such as 2/5: the second of five parts.", param, ctx)
+        return Shard(int(found[1]), int(found[2]))
 
 
 def talking(command: Command) -> Command:

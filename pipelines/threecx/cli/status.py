@@ -45,21 +45,29 @@ _COLUMNS = (*_BRIEF, "last_detail", "last_snapshot_id", "base_url", "pbx_version
 def status(max_age: timedelta | None, pbx: tuple[str, ...], place: Place, form: Format) -> int:
     """How fresh the history of each PBX is.
 
-    One row per PBX: last complete snapshot, devices, changes, and what became of the last attempt. With --max-age a
-    PBX of the settings that has no snapshot at all counts as too old. Times are UTC.
+    One row per PBX: last complete snapshot, devices, changes, what became of the last attempt, and whether the settings
+    of this project still have it (in_settings; null when they have none at all). With --max-age a PBX of the settings
+    that has no snapshot at all counts as too old; one that is no longer in the settings does not, unless --pbx names
+    it. Times are UTC.
     """
     question = Question(_BRIEF if form == "table" else _COLUMNS, "pbx_status").among("pbx", pbx).ordered("pbx")
     with open_history(place.db, place.dataset, place.destination) as history:
         columns, found = history.rows(question.sql, question.params)
         rows = list(found)
-    write_rows(columns, rows, form, sys.stdout)
+    configured = load_pbx_names(place.project, os.environ)
+    marked = [(*row, row[0] in configured if configured else None) for row in rows]
+    write_rows([*columns, "in_settings"], marked, form, sys.stdout)
     sys.stdout.flush()
-    wanted = pbx or load_pbx_names(place.project, os.environ)
-    latest = dict.fromkeys(wanted) | {row[0]: row[columns.index("last_complete_at")] for row in rows}
+    removed = {row[0] for row in rows if configured and row[0] not in configured}
+    for name in sorted(removed):
+        talk.note(f"PBX '{name}' is in the history, but not in the settings: no run reads it, and nothing was retired.")
+    latest = dict.fromkeys(pbx or configured) | {row[0]: row[columns.index("last_complete_at")] for row in rows}
     if max_age is None:
-        for name in latest.keys() - {row[0] for row in rows}:
+        for name in sorted(latest.keys() - {row[0] for row in rows}):
             talk.note(f"PBX '{name}' is not in the history yet.")
         return 0
+    for name in removed.difference(pbx):
+        del latest[name]
     problems = list(_problems(latest, datetime.now(UTC), max_age))
     for problem in problems:
         talk.error(problem)

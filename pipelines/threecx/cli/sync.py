@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.threecx.ask import check_destination
+from pipelines.threecx.ask import check_destination, open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Place, place_of, talking, with_format, with_pbx
-from pipelines.threecx.config import load_config
+from pipelines.threecx.cli.options import Part, Place, place_of, talking, with_format, with_pbx
+from pipelines.threecx.config import Shard, load_config
 from pipelines.threecx.guards import GUARDS
 from pipelines.threecx.render import Format, plain, write_rows
+from sources.threecx.errors import ThreecxError
 
 if TYPE_CHECKING:
     from pipelines.threecx.judge import SyncResult
@@ -32,6 +34,7 @@ _COUNTS = ("added", "changed", "removed", "returned", "refreshed", "rebaselined"
     epilog="\b\nExamples:\n"
     "  threecx sync\n"
     "  threecx sync --pbx hq --format json\n"
+    "  threecx sync --shard 2/5\n"
     '  threecx sync --accept shrink --because "the Leeds office was closed"'
 )
 @click.option(
@@ -41,11 +44,24 @@ _COUNTS = ("added", "changed", "removed", "returned", "refreshed", "rebaselined"
     help="Let this guard pass in this run; needs --because. Can be given several times.",
 )
 @click.option("--because", metavar="TEXT", help="Why it is accepted; the ledger keeps it.")
+@click.option(
+    "--shard",
+    type=Part(),
+    metavar="K/N",
+    help="Only the PBXs of part K of N, for several workers. The name of a PBX decides which part is its own.",
+)
 @with_pbx
 @place_of
 @with_format
 @talking
-def sync(accept: tuple[str, ...], because: str | None, pbx: tuple[str, ...], place: Place, form: Format) -> int:
+def sync(
+    accept: tuple[str, ...],
+    because: str | None,
+    shard: Shard | None,
+    pbx: tuple[str, ...],
+    place: Place,
+    form: Format,
+) -> int:
     """Read every PBX and add what is new to the history.
 
     Each PBX is read completely or not at all, and only differences are written. A guard refuses what looks wrong:
@@ -55,20 +71,25 @@ def sync(accept: tuple[str, ...], because: str | None, pbx: tuple[str, ...], pla
     if bool(accept) != bool(because and because.strip()):
         raise click.UsageError("--accept and --because need each other.")
     check_destination(place.destination)
-    config = replace(load_config(place.project, os.environ, only=pbx), destination=place.destination)
+    config = replace(load_config(place.project, os.environ, only=pbx, shard=shard), destination=place.destination)
     for text in config.warnings:
         talk.warning(text)
+    if not config.pbxs:
+        talk.note(f"Shard {shard} has no PBX: there is nothing to do.")
+        return 0
 
     from pipelines.threecx.judge import Accepted
     from pipelines.threecx.sync import sync as run
 
-    with _progress() as progress:
+    with _progress(len(config.pbxs), config.run.parallel) as progress:
         results = run(config, db=place.db, dataset=place.dataset, accepted=Accepted(accept, because), progress=progress)
     _write(results, form)
     sys.stdout.flush()
     for result in results:
         if result.error:
             talk.error(f"PBX '{result.row.pbx}': {result.error}")
+    if not pbx and shard is None:
+        _tell_of_removed(place, config.pbxs)
     return max((result.exit_code for result in results), default=0)
 
 
@@ -96,23 +117,45 @@ def _line(result: SyncResult) -> str:
     return f"{row.pbx}: {what} ({pages}{walks}, {row.duration_seconds or 0:.1f} s) · chain {row.chain[:12]}"
 
 
+def _tell_of_removed(place: Place, names: Container[str]) -> None:
+    """A line for each PBX that the history knows and the settings do not."""
+    try:
+        with open_history(place.db, place.dataset, place.destination, wait_seconds=0) as history:
+            known = history.rows("select distinct pbx from snapshots order by pbx")[1]
+            gone = [name for (name,) in known if name not in names]
+    except ThreecxError:
+        # Everything is loaded; somebody else has the history open already. `status` tells it as well.
+        return
+    for name in gone:
+        talk.note(f"PBX '{name}' is in the history, but not in the settings: it was not read, and nothing was retired.")
+
+
 @contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar per PBX, on a terminal only."""
+def _progress(pbxs: int, parallel: int) -> Iterator[Progress | None]:
+    """A bar per PBX, on a terminal only; of many PBXs one for all, and one for each that is being read."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
-    from rich.progress import TaskID
 
-    tasks: dict[str, TaskID] = {}
-    with Bars(console=Console(stderr=True), transient=True) as bars:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        is_many = pbxs > parallel
+        tasks = {"": bars.add_task("PBXs", total=pbxs)} if is_many else {}
+        done: set[str] = set()
+        lock = threading.Lock()
 
         def heard(pbx: str, rows: int, total: int, /) -> None:
-            if pbx not in tasks:
-                tasks[pbx] = bars.add_task(escape(pbx), total=total)
-            bars.update(tasks[pbx], completed=rows, total=total)
+            with lock:
+                if pbx not in tasks:
+                    tasks[pbx] = bars.add_task(escape(pbx), total=total)
+                bars.update(tasks[pbx], completed=rows, total=total)
+                if is_many and rows >= total:
+                    done.add(pbx)
+                    bars.remove_task(tasks.pop(pbx))
+                    bars.update(tasks[""], completed=len(done))
 
         yield heard
