@@ -69,7 +69,10 @@ def test_days_pass(tmp_path: Path) -> None:
     assert [line.split(":")[:2] for line in told[1:]] == [["default", " day 1"], ["default", " day 2"]]
 
 
-@pytest.mark.parametrize("args", [["--pbx", "a/b"], ["--pbx", ""], ["--port", "70000"], ["--shape", "1999"]])
+@pytest.mark.parametrize(
+    "args",
+    [["--pbx", "a/b"], ["--pbx", ""], ["--pbx", "0"], ["--pbx", "10001"], ["--port", "70000"], ["--shape", "1999"]],
+)
 def test_what_makes_no_sense_is_exit_2(tmp_path: Path, args: list[str]) -> None:
     assert threecx("simulate", *args, folder=tmp_path).code == 2
 
@@ -80,3 +83,15 @@ def test_a_port_in_use_is_exit_2(tmp_path: Path) -> None:
         ran = threecx("simulate", "--port", port, folder=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert f"Port {port} cannot be used" in ran.err
+
+
+def test_a_number_gives_so_many_pbxs_on_one_port(tmp_path: Path) -> None:
+    with _simulate(tmp_path, "--devices", "100", "--pbx", "1000") as (process, settings):
+        urls = {value for name, value in settings.items() if name.endswith("__BASE_URL")}
+        assert len(urls) == 1000
+        ran = threecx("check", "--pbx", "pbx0001", "--pbx", "pbx1000", "--format", "json", folder=tmp_path, **settings)
+        assert {row["pbx"] for row in ran.rows} == {"pbx0001", "pbx1000"}
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert err.startswith("1000 PBXs, each with 100 devices, answer at http://127.0.0.1:")
+    assert len({url.split("/")[2] for url in urls}) == 1

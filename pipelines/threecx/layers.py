@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,8 +136,17 @@ class Layers:
 
     def of(self, name: str) -> PbxLayers:
         """What holds for one PBX."""
-        own = (layer for layer in self.single if _is_of(layer, name))
+        same = self._by_variable.get(variable("", name), ())
+        own = (layer for layer in same if layer.origin == _ENVIRONMENT or layer.pbx == name)
         return PbxLayers(name, self.project, (*own, *self.all_pbxs))
+
+    @cached_property
+    def _by_variable(self) -> dict[str, list[_Layer]]:
+        """Layers of single PBXs by the environment variable that their names make; there may be thousands."""
+        found: dict[str, list[_Layer]] = {}
+        for layer in self.single:
+            found.setdefault(variable("", layer.pbx), []).append(layer)
+        return found
 
     def destination_name(self) -> str | None:
         """`[pipeline] destination_name`."""
@@ -161,12 +171,6 @@ def _pbx_environment(environ: Mapping[str, str]) -> Iterator[_Layer]:
             found.setdefault(pbx, {})[key.lower()] = value
     for pbx, values in found.items():
         yield _Layer(_ENVIRONMENT, pbx, values)
-
-
-def _is_of(layer: _Layer, name: str) -> bool:
-    if layer.origin == _ENVIRONMENT:
-        return layer.pbx is not None and variable("", layer.pbx) == variable("", name)
-    return layer.pbx == name
 
 
 def _check_keys(layer: _Layer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -16,11 +16,16 @@ from pipelines.threecx.values import variable
 
 __all__ = ["simulate"]
 
+MOST_PBXS = 10_000
+MOST_TOLD = 20
+"""PBXs whose days are told one by one."""
+
 
 @click.command(
     epilog="\b\nExamples:\n"
     "  threecx simulate --devices 500 --port 8300\n"
     "  threecx simulate --pbx hq --pbx leeds --days-every 60\n"
+    "  threecx simulate --pbx 1000 --devices 100 --delay-ms 50\n"
     "  threecx simulate --fault repeated_row\n\n"
     "\b\nFaults:\n" + "\n".join(f"  {name:<24}{text}" for name, text in FAULTS.items())
 )
@@ -28,7 +33,12 @@ __all__ = ["simulate"]
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0, the default, takes any that is free.")
 @click.option("--seed", type=int, default=1, help="The same seed gives the same devices. Default: 1.")
 @click.option("--shape", type=click.Choice(SHAPES), default="20.0.4", help="Of which release. Default: 20.0.4.")
-@click.option("--pbx", multiple=True, metavar="NAME", help="Several PBXs, by name; without it there is one.")
+@click.option(
+    "--pbx",
+    multiple=True,
+    metavar="NAME|NUMBER",
+    help="Several PBXs, by name, or so many that are called pbx0001 and so on; without it there is one.",
+)
 @click.option("--fault", type=click.Choice(list(FAULTS)), metavar="NAME", help="Misbehave: see the list below.")
 @click.option(
     "--expires-in",
@@ -62,10 +72,7 @@ def simulate(
     It answers on loopback until Ctrl-C. What it prints first are settings: paste them into another terminal, and the
     other commands read from it. Phones and secrets are made up.
     """
-    names = tuple(dict.fromkeys(pbx))
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9_]+", name):
-            raise click.BadParameter(f"'{name}' is not made of a-z, 0-9 and _.", param_hint="--pbx")
+    names = tuple(dict.fromkeys(name for given in pbx for name in _names(given)))
     fleets = {name: Fleet(devices, seed + number, shape) for number, name in enumerate(names or ("",))}
     simulator = Simulator(
         fleets if names else fleets[""],
@@ -82,12 +89,28 @@ def simulate(
     try:
         for key, value in _settings(simulator).items():
             click.echo(f"export {key}={shlex.quote(value)}")
-        talk.note(f"A 3CX with {devices} devices answers at {simulator.base_url} until Ctrl-C.")
+        who = (
+            f"{len(names)} PBXs, each with {devices} devices, answer"
+            if names
+            else f"A 3CX with {devices} devices answers"
+        )
+        talk.note(f"{who} at {simulator.base_url} until Ctrl-C.")
         _live(simulator, fleets, days_every)
     except KeyboardInterrupt:
         talk.note("Stopped.")
     finally:
         simulator.stop()
+
+
+def _names(given: str) -> Sequence[str]:
+    """`hq`, or for `3`: pbx0001, pbx0002, pbx0003."""
+    if given.isdecimal():
+        if not 1 <= int(given) <= MOST_PBXS:
+            raise click.BadParameter(f"{given} is not between 1 and {MOST_PBXS}.", param_hint="--pbx")
+        return [f"pbx{number:04}" for number in range(1, int(given) + 1)]
+    if not re.fullmatch(r"[a-z0-9_]+", given):
+        raise click.BadParameter(f"'{given}' is not made of a-z, 0-9 and _.", param_hint="--pbx")
+    return [given]
 
 
 def _settings(simulator: Simulator) -> dict[str, str]:
@@ -106,8 +129,13 @@ def _live(simulator: Simulator, fleets: Mapping[str, Fleet], days_every: float |
         return
     while True:
         time.sleep(days_every)
-        for name, fleet in fleets.items():
-            talk.note(f"{name or 'default'}: {_news(fleet.next_day())}")
+        days = {name: fleet.next_day() for name, fleet in fleets.items()}
+        if len(days) > MOST_TOLD:
+            happened = sum(len(ids) for day in days.values() for ids in day[1:])
+            talk.note(f"{len(days)} PBXs: day {max(day[0] for day in days.values())}: {happened} changes")
+            continue
+        for name, day in days.items():
+            talk.note(f"{name or 'default'}: {_news(day)}")
 
 
 def _news(day: Day) -> str:

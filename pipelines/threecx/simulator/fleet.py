@@ -40,7 +40,7 @@ class Fleet:
         """`record` keeps every state that the fleet was in, see `states`."""
         self.seed = seed
         self.lock = RLock()
-        self.maker = Maker(Random(f"{seed}/devices"), devices)
+        self._size = devices
         self.days = 0
         """How often `next_day` was called."""
         self.gone: dict[int, Row] = {}
@@ -52,10 +52,26 @@ class Fleet:
         self._opened = False
         self._version = 0
         self._fragments: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
-        self._rows = self._made(devices)
-        self._last_id = _id(self._rows[-1]) if self._rows else FIRST_ID - 1
+        self._content: _Content | None = None
         self.shape = shape
         self.start_recording(record)
+
+    @property
+    def maker(self) -> Maker:
+        """Makes further devices."""
+        return self._grown().maker
+
+    @property
+    def _rows(self) -> list[Row]:
+        return self._grown().rows
+
+    def _grown(self) -> "_Content":
+        """Maker and rows; made when first needed, as a thousand fleets take their time."""
+        if self._content is None:
+            with self.lock:
+                if self._content is None:
+                    self._content = _Content(self.seed, self._size)
+        return self._content
 
     # read
 
@@ -138,7 +154,7 @@ class Fleet:
     def add(self, properties: Mapping[str, Any] | None = None, *, device_id: int | None = None) -> Row:
         """A new device, merged with the given properties; without an Id it gets the next one."""
         properties = dict(properties or {})
-        chosen = properties.setdefault("Id", self._last_id + 1 if device_id is None else device_id)
+        chosen = properties.setdefault("Id", self._grown().last_id + 1 if device_id is None else device_id)
         row = _merged(self.maker.device(chosen), properties)
         self.put(row)
         return row
@@ -149,7 +165,8 @@ class Fleet:
             if _id(row) in self:
                 raise ValueError(f"there is a device {_id(row)} already")
             self._rows.insert(self._place(_id(row)), row)
-            self._last_id = max(self._last_id, _id(row))
+            content = self._grown()
+            content.last_id = max(content.last_id, _id(row))
             self.gone.pop(_id(row), None)
             self._forget(_id(row))
 
@@ -216,19 +233,25 @@ class Fleet:
         for cache in self._fragments:
             cache.pop(device_id, None)
 
-    def _made(self, devices: int) -> list[Row]:
-        rng = Random(f"{self.seed}/ids")
-        rows: list[Row] = []
+
+class _Content:
+    """What a seed gives."""
+
+    def __init__(self, seed: int, devices: int) -> None:
+        self.maker = Maker(Random(f"{seed}/devices"), devices)
+        self.rows: list[Row] = []
+        rng = Random(f"{seed}/ids")
         device_id = FIRST_ID - 1
         for index in range(devices):
             # gaps: other phones were there once
             device_id += 1 if rng.random() < 0.92 else rng.randrange(2, 6)
             row = self.maker.device(device_id)
-            if index % 33 == 32 and rows[-1]["DN"]:
+            if index % 33 == 32 and self.rows[-1]["DN"]:
                 # a second phone on the same extension
-                row["DN"] = dict(rows[-1]["DN"])
-            rows.append(row)
-        return rows
+                row["DN"] = dict(self.rows[-1]["DN"])
+            self.rows.append(row)
+        self.last_id = device_id
+        """The highest Id that was ever used."""
 
 
 def _merged(row: Row, properties: Mapping[str, Any]) -> Row:
