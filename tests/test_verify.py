@@ -156,6 +156,11 @@ def test_a_cut_off_end_of_the_ledger_is_noticed_without_a_noted_head(copy: Edite
     assert "PBX 'leeds': the ledger has no row of load" in ran.err
 
 
+def test_a_load_that_somebody_hides_is_noticed(copy: Edited) -> None:
+    copy.run("update _dlt_loads set status = 1 where load_id = (select max(load_id) from _dlt_loads)")
+    assert {"a status of 1 hides load" in str(verdict.disagreement) for verdict in copy.verdicts().values()} == {True}
+
+
 _COLUMNS = [("device_versions", c) for c in VERSIONS] + [("snapshots", c) for c in LEDGER]
 _NUMBERS = st.integers(0, 10_000)
 

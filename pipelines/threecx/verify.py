@@ -29,8 +29,9 @@ _COUNTED = ("added", "changed", "removed", "returned", "refreshed", "rebaselined
 _CHUNK = 5000
 _SEALED = ("device_id", "change", "row_version", "tracked_version", "changed_fields")
 _LOST_LOADS = f"""
-    select load_id from {LOADS} where schema_name = 'threecx' and status = 0
-    and load_id not in (select _dlt_load_id from snapshots where _dlt_load_id is not null) order by load_id
+    select load_id, status from {LOADS} where schema_name = 'threecx' and (
+        status <> 0 or load_id not in (select _dlt_load_id from snapshots where _dlt_load_id is not null)
+    ) order by load_id
 """  # noqa: S608  names of tables are constants
 
 Row = Mapping[str, Any]
@@ -91,7 +92,8 @@ def verified(
         if not pbxs or name in pbxs:
             verdict = _verdict(log, name, until, progress)
             if lost is not None and verdict.disagreement is None:
-                what = f"the ledger has no row of load {lost[0]}, which was committed"
+                what = "the ledger has no row of" if lost[1] == 0 else f"a status of {lost[1]} hides"
+                what += f" load {lost[0]}, which was committed"
                 verdict.disagreement = Disagreement(None, what)
             yield verdict
 

@@ -13,6 +13,7 @@ Every message says what was asked, what came back and what to do. None holds a s
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 __all__ = [
@@ -86,10 +87,15 @@ class DriftError(ProtocolError):
     reason = "drifted"
 
 
+_JWT = re.compile(r"\beyJ[\w.=-]+")
+"""A JSON object in base64 begins so: `{"`."""
+
+
 def quoted(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Words of the PBX for use in a message: on one line, cut, and without the given secrets."""
+    """Words of the PBX for use in a message: on one line, cut, and without the given secrets and any part of a JWT."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
+    text = _JWT.sub("***", text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= QUOTE_CHARS else text[:QUOTE_CHARS] + "…"

@@ -23,7 +23,7 @@ from tests.history.test_faults import TOLD
 GOLDEN = Path(__file__).parents[1] / "golden" / "messages.txt"
 
 FAMILIES = (
-    *("forbidden_empty", "token_stolen", "token_html", "token_missing"),
+    *("forbidden_empty", "token_html", "token_missing"),
     *("too_many_requests", "unavailable", "reset", "stall"),
     *("html", "redirect", "next_link", "server_error_empty", "duplicate_keys", "huge_body", "id_text"),
     *("value_missing", "count_wrong", "row_out_of_order"),

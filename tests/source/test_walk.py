@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import closing
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -305,12 +306,18 @@ def test_pages_asked_ahead_are_the_same_pages(devices: int, query: Query) -> Non
 
 
 def test_pages_are_really_under_way_at_once() -> None:
-    with Simulator(Fleet(devices=400, seed=3), delay_seconds=0.03) as pbx:
-        began = time.monotonic()
-        read(pbx, page_size=20, pages_in_flight=1)
-        one_by_one, began = time.monotonic() - began, time.monotonic()
-        read(pbx, page_size=20, pages_in_flight=8)
-        assert time.monotonic() - began < one_by_one / 2
+    delay = 0.2
+    with Simulator(Fleet(devices=200, seed=3), delay_seconds=delay) as pbx:
+
+        def overtaken(pages_in_flight: int) -> int:
+            """How many pages were asked for while the one before cannot have been answered yet."""
+            pbx.requests.clear()
+            read(pbx, page_size=20, pages_in_flight=pages_in_flight)
+            times = sorted(request.at for request in pbx.page_requests)
+            return sum((later - earlier).total_seconds() < delay for earlier, later in pairwise(times))
+
+        assert overtaken(1) == 0
+        assert overtaken(8) >= 4
 
 
 def test_a_page_shorter_than_asked_does_not_break_those_asked_ahead(fleet: Fleet) -> None:
@@ -343,7 +350,7 @@ def test_an_error_does_not_wait_for_the_pages_asked_ahead() -> None:
         with closing(client), pytest.raises(CredentialsError):
             walk(client, ALL, Items)
         over.set()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 12
 
 
 def test_an_interrupt_does_not_wait_for_the_pages_asked_ahead() -> None:
@@ -362,7 +369,7 @@ def test_an_interrupt_does_not_wait_for_the_pages_asked_ahead() -> None:
         with closing(client), pytest.raises(KeyboardInterrupt):
             walk(client, ALL, Interrupted)
         over.set()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 12
 
 
 # the law
