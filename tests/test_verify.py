@@ -156,6 +156,13 @@ def test_a_cut_off_end_of_the_ledger_is_noticed_without_a_noted_head(copy: Edite
     assert "PBX 'leeds': the ledger has no row of load" in ran.err
 
 
+@pytest.mark.parametrize("tables", [["snapshots"], ["snapshots", "device_versions"]])
+def test_an_emptied_history_is_no_new_one(copy: Edited, tables: list[str]) -> None:
+    for table in tables:
+        copy.run(f"delete from {table}")
+    assert copy.disagree()
+
+
 def test_a_load_that_somebody_hides_is_noticed(copy: Edited) -> None:
     copy.run("update _dlt_loads set status = 1 where load_id = (select max(load_id) from _dlt_loads)")
     assert {"a status of 1 hides load" in str(verdict.disagreement) for verdict in copy.verdicts().values()} == {True}

@@ -88,6 +88,8 @@ def verified(
     """A verdict for each PBX (all, when none is named), as of `until`; `progress` hears how many versions are done."""
     names = [row[0] for row in log.rows("select distinct pbx from snapshots order by pbx")[1]]
     lost = next(log.rows(_LOST_LOADS)[1], None) if until is None else None
+    if lost is not None and not names:
+        names = [row[0] for row in log.rows("select distinct pbx from device_versions order by pbx")[1]] or ["?"]
     for name in names:
         if not pbxs or name in pbxs:
             verdict = _verdict(log, name, until, progress)
