@@ -16,6 +16,7 @@ from pipelines.threecx.config import Shard, load_config
 from pipelines.threecx.simulator import Fleet, Simulator
 from pipelines.threecx.values import variable
 from tests.commands import ROOT, settings_of, threecx
+from tests.shell import shell
 
 MANY = 50
 BROKEN = "pbx0017"
@@ -145,6 +146,21 @@ def test_shards_from_folders_of_their_own_share_a_destination_at_the_same_time(t
     assert _rows(tmp_path, "select count(*), count(distinct pbx) from devices") == [(MANY, MANY)]
     assert _rows(tmp_path, "select status, count(*) from snapshots group by all") == [("complete", 3 * MANY)]
     assert _rows(tmp_path, "select count(*) from _dlt_version") == [(1,)]
+    assert threecx("verify", folder=tmp_path).code == 0
+
+
+def test_the_compaction_in_the_documents_keeps_the_history(tmp_path: Path) -> None:
+    with Simulator(Fleet(devices=20)) as pbx:
+        for _ in range(3):
+            assert threecx("sync", folder=tmp_path, **settings_of(pbx)).code == 0
+            before = _rows(tmp_path, "from snapshots order by all"), _rows(tmp_path, "from device_history order by all")
+        text = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+        (block,) = (block for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) if "compact" in block)
+        ran = shell("\n".join(["set -e", block]), folder=tmp_path)
+        assert ran.code == 0, ran.err
+        after = _rows(tmp_path, "from snapshots order by all"), _rows(tmp_path, "from device_history order by all")
+        assert after == before
+        assert threecx("sync", folder=tmp_path, **settings_of(pbx)).out.startswith("default: 20 devices, nothing new")
     assert threecx("verify", folder=tmp_path).code == 0
 
 
