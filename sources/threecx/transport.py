@@ -14,17 +14,17 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 import urllib3
-from requests.auth import AuthBase
-from requests.structures import CaseInsensitiveDict
 
 from .auth import Token
 from .errors import LOOK, ProtocolError, SettingsError, ThreecxError, UnreachableError, quoted
@@ -38,15 +38,16 @@ MAX_WAIT_SECONDS = 120.0
 """A `Retry-After` longer than this is not waited for."""
 _CHUNK_BYTES = 256 * 1024
 _BUSY = (429, 502, 503, 504)
-_USER_AGENT = "dlt-threecx"
+_NO_ADDRESS = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError)
+_HEADERS = {"User-Agent": "dlt-threecx", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers and the whole body."""
+    """Status, headers (by name in any case) and the whole body."""
 
     status: int
-    headers: CaseInsensitiveDict[str]
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -58,19 +59,15 @@ class Transport:
         self._settings = settings
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = _USER_AGENT
-        # Not left to requests: it would let the environment overrule ca_file and verify_tls.
-        self._session.trust_env = False
-        self._session.verify = _trusted(settings)
-        self._session.proxies = {} if settings.is_loopback else requests.utils.get_environ_proxies(settings.base_url)
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter(pool_maxsize=settings.pages_in_flight))
+        self._trusted = _trusted(settings)
+        self._proxies = {} if settings.is_loopback else requests.utils.get_environ_proxies(settings.base_url)
+        self._timeout = urllib3.Timeout(connect=settings.timeout_seconds, read=settings.timeout_seconds)
+        self._adapter = _Adapter(pool_maxsize=settings.pages_in_flight)
 
     def close(self) -> None:
         """Closes the connections; what other threads still ask for is not asked for again."""
         self._closed.set()
-        self._session.close()
+        self._adapter.close()
 
     def send(
         self, method: str, path: str, asked: str, token: Token | None, form: dict[str, str | None] | None = None
@@ -81,10 +78,10 @@ class Transport:
             is_last = attempt == self._settings.attempts
             wait = pause
             try:
-                answer = self._send_once(method, f"{self._settings.base_url}/{path}", asked, token, form)
-            except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
+                answer = self._send_once(method, path, asked, token, form)
+            except (urllib3.exceptions.SSLError, *_NO_ADDRESS) as error:
                 raise self._no_answer(asked, error, attempt) from error
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            except (urllib3.exceptions.HTTPError, OSError) as error:
                 if is_last:
                     raise self._no_answer(asked, error, attempt) from error
             else:
@@ -106,29 +103,55 @@ class Transport:
             pause *= 2
         raise ThreecxError(asked, "the connection was closed meanwhile", "Report this")
 
+    @cached_property
+    def _pool(self) -> tuple[Any, str]:
+        """The connections, and what goes before the path in a request line.
+
+        They come from requests, which knows proxies and certificates; what it does for every request besides costs as
+        much time as the rest of a page.
+        """
+        base = requests.Request("GET", f"{self._settings.base_url}/").prepare()
+        adapter: Any = self._adapter
+        pool = adapter.get_connection_with_tls_context(base, self._trusted, self._proxies)
+        adapter.cert_verify(pool, base.url, self._trusted, None)
+        return pool, adapter.request_url(base, self._proxies)
+
     def _send_once(
-        self, method: str, url: str, asked: str, token: Token | None, form: dict[str, str | None] | None
+        self, method: str, path: str, asked: str, token: Token | None, form: dict[str, str | None] | None
     ) -> Answer:
         if method == "GET":
             with self._lock:
                 self.requests += 1
-        timeout = self._settings.timeout_seconds
-        with self._session.request(
-            method, url, data=form, auth=_Bearer(token), timeout=timeout, stream=True, allow_redirects=False
+        pool, prefix = self._pool
+        headers = dict(_HEADERS)
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.value}"
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        with pool.urlopen(
+            method,
+            prefix + path,
+            body=None if form is None else urlencode(form),
+            headers=headers,
+            timeout=self._timeout,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
         ) as response:
             chunks: list[bytes] = []
             size = 0
-            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            while chunk := response.read1(_CHUNK_BYTES, decode_content=True):
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > MAX_BODY_BYTES:
                     raise ProtocolError(
                         asked,
-                        f"the answer is larger than {MAX_BODY_BYTES // 2**20} MB (HTTP {response.status_code})",
+                        f"the answer is larger than {MAX_BODY_BYTES // 2**20} MB (HTTP {response.status})",
                         LOOK,
-                        status=response.status_code,
+                        status=response.status,
                     )
-            return Answer(response.status_code, response.headers, b"".join(chunks))
+            return Answer(response.status, response.headers, b"".join(chunks))
 
     def _no_answer(self, asked: str, error: Exception, attempts: int) -> UnreachableError:
         base = self._settings.base_url
@@ -139,27 +162,20 @@ class Transport:
                     f"the TLS certificate of {base} could not be verified ({quoted(cause.verify_message)})",
                     "Set ca_file to the PBX's certificate authority, or verify_tls = false if you accept the risk",
                 )
-        if isinstance(error, requests.exceptions.SSLError):
+        if isinstance(error, urllib3.exceptions.SSLError):
             return UnreachableError(asked, f"{base} answers no TLS", "Check that base_url has the port for https")
-        if isinstance(error, requests.exceptions.InvalidURL):
+        if isinstance(error, _NO_ADDRESS):
             return UnreachableError(asked, f"{base} is no usable address", "Check base_url")
-        if isinstance(error, requests.exceptions.ProxyError):
+        if isinstance(error, urllib3.exceptions.ProxyError):
             return UnreachableError(asked, f"the proxy did not reach {base}", "Check HTTPS_PROXY and NO_PROXY")
-        if isinstance(error, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError):
+        # A refused connection is a time-out too, by urllib3's inheritance.
+        if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError) and not isinstance(
+            error, urllib3.exceptions.NewConnectionError
+        ):
             got = f"no complete answer from {base} within {self._settings.timeout_seconds:g} s ({_times(attempts)})"
         else:
             got = f"{_connection_fault(error)} {base} ({_times(attempts)})"
         return UnreachableError(asked, got, "Check base_url, the port, the firewall and that the PBX is running")
-
-
-class _Bearer(AuthBase):
-    def __init__(self, token: Token | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token.value}"
-        return request
 
 
 class _UntilDeadline(io.RawIOBase):
