@@ -17,6 +17,7 @@ escapes that; no client can see such a row without a version number, and the API
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import deque
@@ -39,6 +40,9 @@ Item = dict[str, Any]
 
 WORTH_A_THREAD_SECONDS = 0.008
 """A PBX that answers faster than this is read one page at a time: threads would only slow that down."""
+
+NEXT_DOOR_SECONDS = 0.004
+"""A PBX that has answered once as fast as this was only slow because this machine was busy."""
 
 _PATH = "SipDevices"
 _PORTS = {"http": 80, "https": 443}
@@ -152,6 +156,8 @@ class _Attempt:
         self.page_size = page_size
         self.received = self.wanted = self.pages = 0
         self.count: int | None = None
+        self._fastest = math.inf
+        """Seconds that one page took."""
 
     def new_rows(self) -> Iterator[list[Item]]:
         """The rows page by page, each checked against the one before; raises _Drifted."""
@@ -167,24 +173,23 @@ class _Attempt:
             return
         # Fewer rows than asked for: the PBX has a lower cap of its own.
         self.page_size = size = max(2, min(size, self.received))
-        # The first page had to connect; the second shows how far away the PBX is.
-        began = time.monotonic()
-        second = self._page(skip + self.received - 1, size)
-        is_far = time.monotonic() - began > WORTH_A_THREAD_SECONDS
-        yield self._accept(second, overlap=True)
-        for page in self._pages_ahead(skip, size) if is_far else self._pages(skip, size):
+        for page in self._pages(skip, size):
             yield self._accept(page, overlap=True)
 
     def _pages(self, skip: int, size: int) -> Iterator[_Page]:
-        """The remaining pages, one after the other."""
+        """The remaining pages, one after the other when the PBX is near."""
+        # The first page had to connect; the second shows how far away the PBX is.
+        yield self._page(skip + self.received - 1, size)
+        if self._fastest > WORTH_A_THREAD_SECONDS:
+            yield from self._pages_ahead(skip, size)
         while not self._is_done:
             yield self._page(skip + self.received - 1, size)
 
     def _pages_ahead(self, skip: int, size: int) -> Iterator[_Page]:
-        """The remaining pages in order, some of them under way at once."""
+        """The remaining pages in order, some of them under way at once, unless the PBX turns out to be near."""
         ahead: deque[tuple[int, Future[_Page]]] = deque()
         following, end = 0, skip + self.wanted
-        while not self._is_done:
+        while not self._is_done and self._fastest > NEXT_DOOR_SECONDS:
             expected = skip + self.received - 1
             if not ahead or ahead[0][0] != expected:
                 # A page was shorter than asked for: what was asked ahead does not join it.
@@ -211,7 +216,9 @@ class _Attempt:
     def _page(self, skip: int, top: int) -> _Page:
         if self._query.top is not None:
             top = min(top, (self._query.skip or 0) + self._query.top - skip)
+        began = time.monotonic()
         body = self._client.get(_PATH, self._query.page(skip=skip, top=top).encoded())
+        self._fastest = min(self._fastest, time.monotonic() - began)
         return _page_from(body, top, self._client.settings.base_url)
 
     def _accept(self, page: _Page, *, overlap: bool) -> list[Item]:
