@@ -3,7 +3,8 @@
 -- reason: It came back in the last 30 days after having been gone for 14 days or more.
 -- action: Check that it is where it should be, and who has it.
 select m.pbx, m.device_id, m.observed_at as since,
-    'gone from ' || strftime(m.before_at, '%Y-%m-%d') || ' to ' || strftime(m.observed_at, '%Y-%m-%d') as detail
+    'gone from ' || strftime(m.before_at at time zone 'UTC', '%Y-%m-%d')
+        || ' to ' || strftime(m.observed_at at time zone 'UTC', '%Y-%m-%d') as detail
 from (
     select v.pbx, v.device_id, v.observed_at, v.change,
         row_number() over (partition by v.pbx, v.device_id order by v.observed_at desc) as place,

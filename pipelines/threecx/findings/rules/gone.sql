@@ -5,7 +5,8 @@
 -- action: Find it, and reset it: it keeps its last password.
 select g.pbx, g.device_id, g.removed_at as since,
     concat_ws(' ', nullif(g.dn_number, ''), nullif(g.dn_name, ''), nullif(g.vendor, ''),
-        nullif(g.model, ''), nullif(g.mac, ''), 'is gone since', strftime(g.removed_at, '%Y-%m-%d')) as detail
+        nullif(g.model, ''), nullif(g.mac, ''), 'is gone since',
+        strftime(g.removed_at at time zone 'UTC', '%Y-%m-%d')) as detail
 from gone g
 where g.removed_at <= current_timestamp - interval '7 days'
     and g.removed_at > current_timestamp - interval '90 days'

@@ -2,7 +2,8 @@
 -- severity: low
 -- reason: For 365 days it was not seen to change; since then it may have been read by many.
 -- action: Let the console make a new one.
-select c.pbx, c.device_id, 'unchanged since ' || strftime(c.changed_at, '%Y-%m-%d') || ', at least' as detail,
+select c.pbx, c.device_id,
+    'unchanged since ' || strftime(c.changed_at at time zone 'UTC', '%Y-%m-%d') || ', at least' as detail,
     c.changed_at + interval '365 days' as since
 from (
     select v.pbx, v.device_id,
