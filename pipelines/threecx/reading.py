@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.threecx.config import Config, PbxConfig
+from pipelines.threecx.plain_json import plain_json
 from pipelines.threecx.snapshot import Snapshot, take_snapshot
 from sources.threecx.client import Client
 from sources.threecx.errors import ThreecxError
@@ -68,7 +69,7 @@ def _moved(reading: Reading, offset: timedelta) -> Reading:
 
 def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Progress | None) -> Reading:
     started_at, began = datetime.now(UTC), time.monotonic()
-    with closing(Client(pbx.settings)) as client:
+    with closing(Client(pbx.settings, plain_json)) as client:
         outcome: Snapshot | ThreecxError
         try:
             hear = partial(progress, pbx.name) if progress else None

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -22,10 +23,14 @@ __all__ = ["Client"]
 
 
 class Client:
-    """One PBX. `version` is the PBX's own, once it has answered."""
+    """One PBX. `version` is the PBX's own, once it has answered.
 
-    def __init__(self, settings: Settings) -> None:
+    `quick` may parse an answer faster than `json` does; where it gives None, `json` decides.
+    """
+
+    def __init__(self, settings: Settings, quick: Callable[[bytes], Any] | None = None) -> None:
         self.settings = settings
+        self._quick = quick
         self.version: str | None = None
         self._transport = Transport(settings)
         given = Token(settings.access_token) if settings.access_token else None
@@ -75,7 +80,8 @@ class Client:
 
     def _parsed(self, asked: str, answer: Answer, token: Token | None = None) -> Any:
         try:
-            return _json(answer.body.decode("utf-8-sig"))
+            value = self._quick(answer.body) if self._quick else None
+            return _json(answer.body.decode("utf-8-sig")) if value is None else value
         except (ValueError, RecursionError) as error:
             kind = self._quoted(answer.headers.get("Content-Type", "no type"), token)
             raise ProtocolError(
