@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +48,21 @@ class DuckDbFile:
         )
         return found.fetchone() is not None
 
-    def empty_staging(self, tables: Container[str]) -> None:
-        """Removes what waits in dlt's staging dataset to be merged into these tables."""
-        staging = f"{self.dataset}_staging"
-        there = self.connection.execute(
-            "select table_name from duckdb_tables() where database_name = current_database() and schema_name = ?",
-            [staging],
-        ).fetchall()
-        for (table,) in there:
-            if table in tables:
-                self.connection.execute(f'delete from {self.catalog}."{staging}"."{table}"')  # noqa: S608
+    def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
+        """Removes the rows of these snapshots, unless they belong to a finished package."""
+        if not snapshot_ids or not self.has_table(LOADS):
+            return
+        kept = f"""
+            select s.snapshot_id from {self.schema}.snapshots s
+            join {self.schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
+        """  # noqa: S608
+        marks = ", ".join("?" for _ in snapshot_ids)
+        for table in tables:
+            if self.has_table(table):
+                self.connection.execute(
+                    f"delete from {self.schema}.{table} where snapshot_id in ({marks}) and snapshot_id not in ({kept})",  # noqa: S608
+                    list(snapshot_ids),
+                )
 
     def has_package(self, load_id: str) -> bool:
         """Whether a package was loaded completely."""

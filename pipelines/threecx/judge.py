@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,7 +60,7 @@ class History:
     """What the destination holds of one PBX."""
 
     state: PbxState
-    known: Callable[[], Iterator[Known]]
+    known: Iterable[Known]
     """The last version of each device, ascending by device_id."""
     rows: Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
     """device_ids → the columns of their last versions."""
@@ -77,7 +77,7 @@ def judged(
         return SyncResult(_chained(row, state), error=snapshot)
 
     row = _described(row, reading, snapshot, state)
-    changes: Iterable[Difference] = differences(history.known(), snapshot.seen())
+    changes: Iterable[Difference] = differences(history.known, snapshot.seen())
     rules = Rules(volatile=volatile)
     if before is not None:
         # A first snapshot has nothing to lose; all others are counted before anything is written.

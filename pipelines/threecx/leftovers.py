@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["sweep", "tables_to_load"]
+from pipelines.threecx.tables import TABLES
+
+__all__ = ["Announcement", "drop_packages", "sweep", "tables_to_load"]
 
 _HALF_WRITTEN = re.compile(r"[0-9a-f]{16}")
 """dlt writes a file under such a name before it takes the place of the old one."""
@@ -36,13 +38,51 @@ def sweep(folder: Path, is_loaded: Callable[[str], bool]) -> None:
             path.unlink(missing_ok=True)
 
 
-def tables_to_load(folder: Path) -> set[str]:
-    """The tables of the next package to finish whose rows are not, for all that dlt knows, in its staging dataset.
+def drop_packages(folder: Path) -> None:
+    """Removes every package that waits in a pipeline's folder."""
+    for path in (*folder.glob("normalize/extracted/*/"), *folder.glob("load/normalized/*/")):
+        shutil.rmtree(path)
 
-    Some may be: dlt would load them once more, and its merge takes doubled rows as they are.
+
+def tables_to_load(folder: Path) -> set[str]:
+    """The tables of the next package to finish, of which dlt has loaded nothing, for all that it knows.
+
+    Rows may be there nevertheless, when a run died before dlt could note that: they would come twice.
     """
     package = min(folder.glob("load/normalized/*/"), default=folder)
     markers = package.glob(".pending_transitions/*")
     known = {marker.name for marker in markers if json.loads(marker.read_bytes())["state"] == "completed"}
-    jobs = (job for state in ("new_jobs", "started_jobs") for job in package.glob(f"{state}/*"))
-    return {job.name.partition(".")[0] for job in jobs if job.suffix != ".sql" and job.name not in known}
+    jobs = {job.name: job.parent.name == "completed_jobs" or job.name in known for job in package.glob("*_jobs/*")}
+    loaded = {_table(name) for name, is_loaded in jobs.items() if is_loaded}
+    return {_table(name) for name in jobs} & set(TABLES) - loaded
+
+
+class Announcement:
+    """What the package under way adds, in a file beside it: written before dlt sees anything, gone once it counts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, heads: Mapping[str, str | None], snapshot_ids: Sequence[str]) -> None:
+        """Notes the snapshots, and PBX → the chain value that its row of the ledger continues."""
+        half_written = self._path.with_suffix(".new")
+        half_written.write_text(json.dumps({"heads": heads, "snapshot_ids": snapshot_ids}), encoding="utf-8")
+        half_written.replace(self._path)
+
+    def read(self) -> tuple[dict[str, str | None], list[str]]:
+        """Heads and snapshots, both empty when no package is under way."""
+        try:
+            announced = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}, []
+        return announced["heads"], announced["snapshot_ids"]
+
+    def remove(self) -> None:
+        """Nothing is under way."""
+        for path in (self._path, self._path.with_suffix(".new")):
+            path.unlink(missing_ok=True)
+
+
+def _table(job: str) -> str:
+    """The table of dlt's file `device_versions.1f0e4a2c9b.0.parquet`."""
+    return job.partition(".")[0]

@@ -6,7 +6,7 @@ A package counts when dlt has written its row into `_dlt_loads`, which it does l
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from pipelines.threecx.destination import DuckDbFile
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.ledger import LedgerRow
-from pipelines.threecx.leftovers import sweep, tables_to_load
-from pipelines.threecx.tables import LEDGER, VERSIONS, TableColumn, dlt_hints
+from pipelines.threecx.leftovers import Announcement, drop_packages, sweep, tables_to_load
+from pipelines.threecx.state import PbxState, pbx_states
+from pipelines.threecx.tables import LEDGER, TABLES, VERSIONS, TableColumn, dlt_hints
 from pipelines.threecx.versions import VersionsFile
+from pipelines.threecx.work import WorkFolder
 
 __all__ = ["Loader"]
 
@@ -61,30 +63,41 @@ class _DuckDb(duckdb_factory):
 class Loader:
     """A dlt pipeline whose files live in the work folder, and nowhere else."""
 
-    def __init__(self, destination: DuckDbFile, pipelines_dir: Path) -> None:
+    def __init__(self, destination: DuckDbFile, work: WorkFolder) -> None:
         self._destination = destination
         self._has_versions = destination.has_table("device_versions")
-        sweep(pipelines_dir / PIPELINE, destination.has_package)
+        self._announcement = Announcement(work.path / "announced.json")
+        sweep(work.pipelines / PIPELINE, destination.has_package)
         self._pipeline = dlt.pipeline(
             PIPELINE,
-            pipelines_dir=str(pipelines_dir),
+            pipelines_dir=str(work.pipelines),
             destination=_DuckDb(destination.connection, destination_name="duckdb"),
             dataset_name=destination.dataset,
         )
 
     def finish_pending(self) -> None:
-        """Loads what an earlier run had proven but could not load, if there is anything."""
-        if not self._pipeline.has_pending_data:
-            return
-        if not self._pipeline.schema_names:
-            # Killed in the very first run before the schema was noted: dlt would pass over the package without a word.
-            self._pipeline.abort_packages()
-            return
-        self._destination.empty_staging(tables_to_load(Path(self._pipeline.working_dir)))
-        self._load("a package that an earlier run left")
+        """Loads what an earlier run had proven but could not load, if there is anything that still fits the history."""
+        folder = Path(self._pipeline.working_dir)
+        heads, snapshot_ids = self._announcement.read()
+        fits = self._fits(heads)
+        if not fits:
+            drop_packages(folder)
+        # Rows of a load that was cut off: no view shows them, and now they may come again.
+        self._destination.remove_uncommitted(snapshot_ids, tables_to_load(folder) if fits else TABLES)
+        if self._pipeline.has_pending_data:
+            self._load("a package that an earlier run left")
+        self._announcement.remove()
 
-    def load(self, ledger: Sequence[LedgerRow], versions: VersionsFile) -> None:
-        """Loads one package: all or nothing, as far as any view shows."""
+    def _fits(self, heads: Mapping[str, str | None]) -> bool:
+        """Whether a package waits that dlt can finish, and nobody else has gone on with one of its PBXs meanwhile."""
+        # Killed in the very first run before the schema was noted, dlt would pass over the package without a word.
+        if not self._pipeline.has_pending_data or not self._pipeline.schema_names:
+            return False
+        states = pbx_states(self._destination, list(heads))
+        return all(states[pbx].chain == head for pbx, head in heads.items())
+
+    def load(self, ledger: Sequence[LedgerRow], versions: VersionsFile, states: Mapping[str, PbxState]) -> None:
+        """Loads one package: all or nothing, as far as any view shows. `states` are those that it continues."""
 
         def snapshots() -> Iterator[list[dict[str, Any]]]:
             yield [row.values() for row in ledger]
@@ -96,7 +109,11 @@ class Loader:
         # The views need both tables, even after a first run that failed.
         if versions.rows or not self._has_versions:
             resources.append(_resource("device_versions", VERSIONS, device_versions))
+        self._announcement.write(
+            {row.pbx: states[row.pbx].chain for row in ledger}, [row.snapshot_id for row in ledger]
+        )
         self._load("the package of this run", resources)
+        self._announcement.remove()
 
     def _load(self, what: str, resources: Sequence[Any] = ()) -> None:
         """Takes resources into a new package, if there are any, and loads all packages."""
@@ -122,7 +139,7 @@ def _resource(name: str, columns: tuple[TableColumn, ...], rows: Any) -> Any:
         name=name,
         columns=dlt_hints(columns),
         primary_key=[column.name for column in columns if column.key],
-        write_disposition={"disposition": "merge", "strategy": "insert-only"},
+        write_disposition="append",
     )
 
 

@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from pipelines.threecx.compare import Known
@@ -48,30 +50,30 @@ class PbxState:
 
 def pbx_states(destination: DuckDbFile, names: Sequence[str]) -> dict[str, PbxState]:
     """The state of each PBX."""
-    if not destination.has_table("snapshots"):
+    if not names or not destination.has_table("snapshots"):
         return {name: PbxState() for name in names}
-    schema = destination.schema
-    wanted = ", ".join(f"s.{name}" for name in _LEDGER_NAMES)
     # Identifiers are constants of this package; values are bound.
+    committed = f"""
+        from {destination.schema}.snapshots s
+        where s.pbx in ({_marks(names)})
+            and s._dlt_load_id in (select l.load_id from {destination.schema}.{LOADS} l where l.status = 0)
+    """  # noqa: S608
     sql = f"""
-        with committed as (
-            select {wanted} from {schema}.snapshots s
-            join {schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
-            where s.pbx in ({", ".join("?" for _ in names)})
-        ), numbered as (
-            select *,
-                row_number() over (partition by pbx order by snapshot_id desc) as of_all,
-                row_number() over (partition by pbx, status order by snapshot_id desc) as of_status
-            from committed
+        with newest as (
+            select s.pbx, max(s.snapshot_id) as last,
+                max(case when s.status = 'complete' then s.snapshot_id end) as complete
+            {committed} group by s.pbx
+        ), committed as (
+            select {", ".join(f"s.{name}" for name in _LEDGER_NAMES)} {committed}
         )
-        select {", ".join(_LEDGER_NAMES)}, of_all from numbered
-        where of_all = 1 or (status = 'complete' and of_status = 1)
+        select c.*, c.snapshot_id = n.last as is_last from committed c
+        join newest n on n.pbx = c.pbx and (c.snapshot_id = n.last or c.snapshot_id = n.complete)
     """  # noqa: S608
     last: dict[str, Mapping[str, Any]] = {}
     complete: dict[str, Mapping[str, Any]] = {}
-    for *values, of_all in destination.rows(sql, names):
+    for *values, is_last in destination.rows(sql, [*names, *names]):
         row = dict(zip(_LEDGER_NAMES, values, strict=True))
-        if of_all == 1:
+        if is_last:
             last[row["pbx"]] = row
         if row["status"] == "complete":
             complete[row["pbx"]] = row
@@ -83,38 +85,45 @@ def _state(last: Mapping[str, Any] | None, complete: Mapping[str, Any] | None) -
     return PbxState(last, complete, shape)
 
 
-def known_devices(destination: DuckDbFile, pbx: str) -> Iterator[Known]:
-    """The last version of every device of a PBX, ascending by device_id; the removed ones too."""
-    if not destination.has_table("device_versions"):
+def known_devices(destination: DuckDbFile, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:
+    """PBX by PBX, in any order, the last version of every device, ascending by device_id; the removed ones too.
+
+    Each PBX is to be used up before the next. Those without devices are left out.
+    """
+    if not names or not destination.has_table("device_versions"):
         return
-    for device_id, row_version, change in destination.rows(
-        f"select device_id, row_version, change from ({_latest(destination)}) order by device_id",  # noqa: S608
-        [pbx, pbx],
-    ):
-        yield Known(device_id, row_version, change == "removed")
+    sql = f"""
+        select * from ({_latest(destination, names, ("pbx", "device_id", "row_version", "change"))}) l
+        order by l.pbx, l.device_id
+    """  # noqa: S608
+    for pbx, rows in groupby(destination.rows(sql, [*names, *names]), key=itemgetter(0)):
+        yield pbx, (Known(device_id, row_version, change == "removed") for _, device_id, row_version, change in rows)
 
 
 def device_rows(destination: DuckDbFile, pbx: str, device_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The columns of the last version of some devices, by device_id."""
     if not device_ids:
         return {}
-    ids = ", ".join(str(int(device_id)) for device_id in device_ids)
-    sql = f"select {', '.join(_ROW_NAMES)} from ({_latest(destination, f'and v.device_id in ({ids})')})"  # noqa: S608
+    among = f"and v.device_id in ({', '.join(str(int(device_id)) for device_id in device_ids)})"
+    sql = _latest(destination, [pbx], _ROW_NAMES, among)
     return {row[0]: dict(zip(_ROW_NAMES, row, strict=True)) for row in destination.rows(sql, [pbx, pbx])}
 
 
-def _latest(destination: DuckDbFile, condition: str = "") -> str:
-    """The last committed version per device of one PBX (its name is bound twice), each once."""
-    schema = destination.schema
-    committed = f"""
-        from {schema}.device_versions v
-        join {schema}.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id and s.status = 'complete'
-        join {schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
-        where v.pbx = ? {condition}
-    """
+def _latest(destination: DuckDbFile, names: Sequence[str], columns: Sequence[str], condition: str = "") -> str:
+    """The last committed version per device of these PBXs, whose names are bound twice; each once."""
+    schema, of_pbxs = destination.schema, f"v.pbx in ({_marks(names)}) {condition}"
     return f"""
-        select distinct on (v.device_id) v.* from {schema}.device_versions v
-        join (select v.device_id, max(v.snapshot_id) as snapshot_id {committed} group by v.device_id) newest
-          on newest.device_id = v.device_id and newest.snapshot_id = v.snapshot_id
-        where v.pbx = ?
+        select distinct {", ".join(f"v.{name}" for name in columns)}
+        from {schema}.device_versions v
+        join (
+            select v.pbx, v.device_id, max(v.snapshot_id) as snapshot_id from {schema}.device_versions v
+            join {schema}.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id and s.status = 'complete'
+            join {schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
+            where {of_pbxs} group by v.pbx, v.device_id
+        ) newest on newest.pbx = v.pbx and newest.device_id = v.device_id and newest.snapshot_id = v.snapshot_id
+        where {of_pbxs}
     """  # noqa: S608
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" for _ in values)

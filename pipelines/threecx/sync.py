@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import duckdb
 
+from pipelines.threecx.compare import Known
 from pipelines.threecx.config import Config
 from pipelines.threecx.destination import DuckDbFile, check_dataset
 from pipelines.threecx.errors import DestinationError, first_line
@@ -79,22 +81,25 @@ def _compared_and_loaded(
 ) -> list[SyncResult]:
     from pipelines.threecx.load import Loader
 
-    loader = Loader(destination, work.pipelines)
+    loader = Loader(destination, work)
     loader.finish_pending()
-    states = pbx_states(destination, [reading.pbx.name for reading in readings])
+    by_name = {reading.pbx.name: reading for reading in readings}
+    states = pbx_states(destination, list(by_name))
     versions = VersionsFile(work.spool / "versions.parquet")
-    results: list[SyncResult] = []
+    results: dict[str, SyncResult] = {}
+
+    def judge(name: str, known: Iterable[Known]) -> None:
+        history = History(states[name], known, partial(device_rows, destination, name))
+        results[name] = judged(by_name[name], history, versions, accepted, volatile)
+
     try:
-        for reading in readings:
-            name = reading.pbx.name
-            history = History(
-                states[name],
-                partial(known_devices, destination, name),
-                partial(device_rows, destination, name),
-            )
-            results.append(judged(reading, history, versions, accepted, volatile))
+        for name, known in known_devices(destination, list(by_name)):
+            judge(name, known)
+        for name in [name for name in by_name if name not in results]:
+            judge(name, ())
     finally:
         versions.close()
-    loader.load([result.row for result in results], versions)
+    in_order = [results[name] for name in by_name]
+    loader.load([result.row for result in in_order], versions, states)
     destination.create_views(VIEWS, view_statements())
-    return results
+    return in_order

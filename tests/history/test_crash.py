@@ -143,3 +143,24 @@ def test_a_whole_new_computer_goes_on_where_the_database_stands(rig: Rig, tmp_pa
     shutil.copy(rig.db, there.db)
     assert counts(there.sync()) == {"removed": 1}
     assert_sound(there)
+
+
+def test_a_package_of_a_killed_worker_is_dropped_when_another_has_gone_on_with_its_pbx(
+    rig: Rig, tmp_path: Path, processes: Processes
+) -> None:
+    steps = processes.sync(rig).steps
+    rig.fleet.remove(rig.fleet.ids()[0])
+    for step in range(2 * steps // 3, steps):
+        assert processes.sync(rig, die_at_step=step).code == -9
+        if packages(rig):
+            break
+    other = Rig(tmp_path / "other", rig.fleet, rig.simulator)
+    other.project.mkdir()
+    other.db = rig.db
+    assert counts(other.sync()) == {"removed": 1}
+    gone_on = rig.ledger()
+    assert counts(rig.sync()) == {}
+    assert rig.ledger()[: len(gone_on)] == gone_on
+    assert len(rig.ledger()) == len(gone_on) + 1
+    assert leftovers(rig) == []
+    assert_sound(rig)
