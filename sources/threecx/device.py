@@ -78,19 +78,22 @@ class DeviceReader:
         extras: Extras = [None] * len(items)
         objects = {"": items, "DN": self._objects("DN", items, extras)}
         objects["Registrar"] = self._objects("Registrar", items, extras)
+        present = {parent: set[str]().union(*rows) for parent, rows in objects.items()}
         columns: dict[str, list[Any]] = {}
+        nothing: list[Any] = [None] * len(items)
         for column, parent, name in _PATHS:
-            values = self._values(column, parent, name, objects[parent], extras)
+            values = nothing
+            if name in present[parent]:
+                values = self._values(column, parent, name, objects[parent], extras)
             before = columns.get(column.name)
-            if before is not None:
+            if before is not None and before is not nothing:
                 # Another place for the same thing: the first place that has it wins.
                 values = [new if old is None else old for old, new in zip(before, values, strict=True)]
             columns[column.name] = values
         for parent, rows in objects.items():
-            known = _KNOWN[parent]
-            for number, row in enumerate(rows):
-                if not row.keys() <= known:
-                    self._read_unknown(parent, row, number, extras)
+            unknown = present[parent] - _KNOWN[parent]
+            for number, row in enumerate(rows if unknown else ()):
+                self._read_unknown(parent, unknown & row.keys(), row, number, extras)
         extra = [None if e is None else _json(e) for e in extras]
         return [[item["Id"] for item in items], *columns.values(), extra]
 
@@ -117,6 +120,8 @@ class DeviceReader:
             self._note(path, kind())
         if kinds == {_PYTHON_TYPES.get(column.type)} and not (kinds == {int} and _is_too_large(values)):
             return list(map(_mac, values)) if column.name == "mac" else values
+        if column.type == "secret" and self._key is None:
+            return [None] * len(values)
         return [
             None if value is None else self._value(column, path, value, number, extras)
             for number, value in enumerate(values)
@@ -131,8 +136,8 @@ class DeviceReader:
             _keep(extras, number, path, value)
         return normal_mac(converted) if column.name == "mac" and converted is not None else converted
 
-    def _read_unknown(self, parent: str, row: Item, number: int, extras: Extras) -> None:
-        for name in row.keys() - _KNOWN[parent]:
+    def _read_unknown(self, parent: str, names: set[str], row: Item, number: int, extras: Extras) -> None:
+        for name in names:
             value = row[name]
             # Names with @ are OData's own annotations.
             if value is None or "@" in name:
