@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -78,22 +79,29 @@ class VersionsFile:
 
     def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
         """Writes versions; gives their part of the seal."""
-        given: dict[str, list[Any]] = {
-            "pbx": [stamp.pbx] * len(verdicts),
-            "snapshot_id": [stamp.snapshot_id] * len(verdicts),
-            "observed_at": [stamp.observed_at] * len(verdicts),
-            "change": [change for change, _ in verdicts],
-            "changed_fields": [json.dumps(fields, ensure_ascii=False) for _, fields in verdicts],
+        changes = [change for change, _ in verdicts]
+        changed_fields = [_json(tuple(fields)) for _, fields in verdicts]
+        given: dict[str, Any] = {
+            **{name: _repeated(name, value, len(verdicts)) for name, value in vars(stamp).items()},
+            "change": changes,
+            "changed_fields": changed_fields,
         }
-        arrays = [
-            pa.array(given[field.name], field.type) if field.name in given else rows.column(field.name)
-            for field in _SCHEMA
-        ]
+        arrays = [given[name] if name in given else rows.column(name) for name in _SCHEMA.names]
         self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
         self.rows += len(verdicts)
         sealed = ("device_id", "row_version", "tracked_version")
         ids, row_versions, tracked = (rows.column(name).to_pylist() for name in sealed)
-        return sum(map(version_part, ids, given["change"], row_versions, tracked, given["changed_fields"]))
+        return sum(map(version_part, ids, changes, row_versions, tracked, changed_fields))
+
+
+def _repeated(name: str, value: Any, times: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, _SCHEMA.field(name).type), times)
+
+
+@lru_cache(maxsize=1000)
+def _json(fields: tuple[str, ...]) -> str:
+    """Few lists of fields recur."""
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def _record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
