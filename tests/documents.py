@@ -21,7 +21,8 @@ from pipelines.threecx.ask import open_history
 from pipelines.threecx.cli import COMMANDS
 from pipelines.threecx.config import PbxConfig, RunConfig
 from pipelines.threecx.dictionary import RELATIONS, column_meaning, purpose
-from pipelines.threecx.tables import DATASET, DEVICE_COLUMNS, TABLES
+from pipelines.threecx.place import Place
+from pipelines.threecx.tables import DEVICE_COLUMNS, TABLES
 from pipelines.threecx.values import KEYS, RUN_KEYS, SECRET_KEYS, variable
 from pipelines.threecx.views import MACROS, VIEWS, category
 from sources.threecx.columns import COLUMNS
@@ -63,7 +64,7 @@ def recipes(demo: DemoHistory) -> str:
 
 def described(db: Path) -> Described:
     """Every table and view of a history that people may ask."""
-    with open_history(db, DATASET, "duckdb") as history:
+    with open_history(Place(db)) as history:
         asked = {name: f"{name}(current_timestamp)" if name in MACROS else name for name in RELATIONS}
         return {
             name: {str(row[0]): str(row[1]) for row in history.rows(f"describe from {source}")[1]}

@@ -15,8 +15,8 @@ from itertools import product
 from pathlib import Path
 
 from pipelines.threecx.ask import open_history
+from pipelines.threecx.place import Place
 from pipelines.threecx.render import write_rows
-from pipelines.threecx.tables import DATASET
 from tests.commands import threecx
 from tests.shell import shell
 
@@ -42,7 +42,7 @@ class DemoHistory:
         assert self.ran.code == 0, self.ran.err
         self.db = folder / "threecx.duckdb"
         shutil.copy(folder / "demo" / "history.duckdb", self.db)
-        with open_history(self.db, DATASET, "duckdb") as history:
+        with open_history(Place(self.db)) as history:
             _, rows = history.rows(
                 "select started_at, coalesce(taken_at, started_at) from snapshots order by snapshot_id"
             )
@@ -60,7 +60,7 @@ class DemoHistory:
         """What a query, or commands of a shell, give; `question` names the shown days."""
         question = _replaced(question, self._real)
         if kind == "sql":
-            with open_history(self.db, DATASET, "duckdb") as history:
+            with open_history(Place(self.db)) as history:
                 columns, rows = history.rows(question)
                 found, out = list(rows), io.StringIO()
                 write_rows(columns, found, "table", out)

@@ -78,7 +78,7 @@ def test_a_refusal_is_exit_6_until_it_is_accepted_with_a_reason(tmp_path: Path) 
         assert ran.code == 0
 
 
-def test_another_destination_than_duckdb_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+def test_a_destination_without_credentials_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with Simulator(Fleet(devices=1)) as pbx:
         ran = threecx("sync", "--destination", "postgres", folder=tmp_path, **settings_of(pbx))
         assert (ran.code, ran.out, pbx.requests) == (2, "", [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,12 @@ import duckdb
 
 from pipelines.threecx.destination import locked_by
 from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.place import DUCKDB, Place
 from pipelines.threecx.views import VIEWS
+from pipelines.threecx.work import quieten_dlt
 from sources.threecx.errors import QueryError, SettingsError, quoted
 
-__all__ = ["History", "Row", "check_destination", "open_history"]
+__all__ = ["DuckDbHistory", "History", "Row", "open_history"]
 
 WAIT_SECONDS = 5.0
 """How long a question waits for a sync that is just writing."""
@@ -32,8 +35,32 @@ _READ_ONLY: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-class History:
-    """The views and tables of one dataset, to read only: not even a file can be written. A context manager."""
+class History(ABC):
+    """The views and tables of one dataset, to read only. A context manager."""
+
+    @abstractmethod
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[Row]]:
+        """Column names and rows of a query of ours, which is DuckDB's SQL, with a `?` for each of `params`."""
+
+    @abstractmethod
+    def asked(self, sql: str) -> tuple[list[str], Iterator[Row]]:
+        """Column names and rows of anybody's query, in the destination's own SQL. Raises QueryError in its words."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives it back."""
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class DuckDbHistory(History):
+    """The history in a DuckDB file; from here not even another file can be read or written."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -48,32 +75,36 @@ class History:
             columns = _distinct([column[0] for column in result.description or ()])
         return columns, self._fetched(result)
 
+    def asked(self, sql: str) -> tuple[list[str], Iterator[Row]]:
+        """Column names and rows of anybody's query."""
+        return self.rows(sql)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._connection.close()
+
     def _fetched(self, result: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         with _translated():
             while rows := result.fetchmany(_BATCH):
                 yield from rows
 
-    def __enter__(self) -> History:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._connection.close()
+def open_history(place: Place, *, wait_seconds: float = WAIT_SECONDS) -> History:
+    """The history at a place. Raises SettingsError when there is none, DestinationError when it is busy."""
+    if place.destination != DUCKDB:
+        quieten_dlt(place.project)
+        from pipelines.threecx.warehouse import WarehouseHistory  # imports dlt
 
-
-def open_history(db: Path, dataset: str, destination: str, *, wait_seconds: float = WAIT_SECONDS) -> History:
-    """The history in a destination. Raises SettingsError when there is none, DestinationError when it is busy."""
-    check_destination(destination)
-    if not db.exists():
-        raise SettingsError(f"history {db}", "there is no such file", _FIRST_SYNC.format("--db"))
-    connection = _connected(db, wait_seconds)
+        return WarehouseHistory(place, wait_seconds=wait_seconds)
+    if not place.db.exists():
+        raise SettingsError(f"history {place.db}", "there is no such file", _FIRST_SYNC.format("--db"))
+    connection = _connected(place.db, wait_seconds)
     try:
-        _enter(connection, db, dataset)
+        _enter(connection, place)
     except BaseException:
         connection.close()
         raise
-    return History(connection)
+    return DuckDbHistory(connection)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
@@ -85,14 +116,6 @@ def _distinct(names: Sequence[str]) -> list[str]:
             chosen, number = f"{name}_{number}", number + 1
         seen.append(chosen)
     return seen
-
-
-def check_destination(destination: str) -> None:
-    """Raises SettingsError for a destination that histories do not live in yet."""
-    if destination != "duckdb":
-        raise SettingsError(
-            f"destination '{destination}'", "only duckdb holds histories so far", "Use --destination duckdb"
-        )
 
 
 def _connected(db: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
@@ -113,18 +136,18 @@ def _connected(db: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
             time.sleep(_RETRY_SECONDS)
 
 
-def _enter(connection: duckdb.DuckDBPyConnection, db: Path, dataset: str) -> None:
+def _enter(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
     """Makes the dataset the current schema, and locks every setting.
 
     A file threecx.duckdb is a catalog `threecx` with a schema `threecx`: only the two together are clear.
     """
     row = connection.execute(
         "select current_database() from duckdb_schemas() where database_name = current_database() and schema_name = ?",
-        [dataset],
+        [place.dataset],
     ).fetchone()
     if row is None:
-        raise SettingsError(f"dataset '{dataset}' in {db}", "there is none", _FIRST_SYNC.format("--dataset"))
-    connection.execute(f"use {_quoted(str(row[0]))}.{_quoted(dataset)}")
+        raise SettingsError(f"dataset '{place.dataset}' in {place}", "there is none", _FIRST_SYNC.format("--dataset"))
+    connection.execute(f"use {_quoted(str(row[0]))}.{_quoted(place.dataset)}")
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set lock_configuration = true")
 

@@ -1,10 +1,11 @@
-"""Where the history lives: a DuckDB file that is opened once per run, for reading back and for loading."""
+"""Where the history lives, opened once per run, for reading back and for loading: mostly a DuckDB file."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import duckdb
 
 from pipelines.threecx.errors import DestinationError, first_line
+from pipelines.threecx.place import DUCKDB, Place
 from pipelines.threecx.tables import LOADS
+from pipelines.threecx.views import VIEWS, view_statements
 from sources.threecx.errors import SettingsError
 
-__all__ = ["DuckDbFile", "check_dataset", "locked_by"]
+__all__ = ["Destination", "DuckDbFile", "check_destination", "locked_by", "open_destination"]
 
 _LOCKED = re.compile(r"could not set lock|conflicting lock|used by another process|already open in", re.IGNORECASE)
 _HOLDER = re.compile(r"(?:held in|already open in)\s+(.+?) \(PID (\d+)\)")
@@ -23,17 +26,82 @@ _DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _RETRY_SECONDS = 0.2
 
 
-class DuckDbFile:
-    """One DuckDB file, open for writing. Raises DestinationError when another program keeps it."""
+class Destination(ABC):
+    """A dataset, open for loading. SQL is DuckDB's, with names of tables after `schema` and a dot."""
+
+    dataset: str
+    schema: str
+    takes_files: bool
+    """Whether a Parquet file can be loaded as it is."""
+
+    @abstractmethod
+    def factory(self) -> Any:
+        """What dlt takes as the destination of a pipeline."""
+
+    @abstractmethod
+    def has_table(self, name: str) -> bool:
+        """Whether the table is there yet."""
+
+    @abstractmethod
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, some thousands at a time."""
+
+    @abstractmethod
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        """Runs a statement."""
+
+    @abstractmethod
+    def create_views(self) -> None:
+        """Creates the views, unless those that are there were made by the same statements.
+
+        So a run whose package is loaded has nothing more to write, as a rule, and nothing that could fail.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives it back."""
+
+    def has_package(self, load_id: str) -> bool:
+        """Whether a package was loaded completely."""
+        if not self.has_table(LOADS):
+            return False
+        sql = f"select load_id from {self.schema}.{LOADS} where load_id = ? and status = 0"  # noqa: S608
+        return next(self.rows(sql, [load_id]), None) is not None
+
+    def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
+        """Removes the rows of these snapshots, unless they belong to a finished package."""
+        if not snapshot_ids or not self.has_table(LOADS):
+            return
+        kept = f"""
+            select s.snapshot_id from {self.schema}.snapshots s
+            join {self.schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
+        """  # noqa: S608
+        among = ", ".join("?" for _ in snapshot_ids)
+        for table in filter(self.has_table, tables):
+            self.execute(
+                f"delete from {self.schema}.{table} where snapshot_id in ({among}) and snapshot_id not in ({kept})",  # noqa: S608
+                snapshot_ids,
+            )
+
+
+class DuckDbFile(Destination):
+    """One DuckDB file. Raises DestinationError when another program keeps it."""
+
+    takes_files = True
 
     def __init__(self, db: Path, dataset: str, *, wait_seconds: float) -> None:
-        self.db, self.dataset = db, dataset
+        self.dataset = dataset
         self.connection = _connected(db, wait_seconds)
         self.connection.execute("set TimeZone = 'UTC'")
         row = self.connection.execute("select current_database()").fetchone()
         catalog = str(row[0]) if row else ""
-        self.catalog = '"' + catalog.replace('"', '""') + '"'
-        self.schema = f'{self.catalog}."{dataset}"'
+        self.schema = '"' + catalog.replace('"', '""') + f'"."{dataset}"'
+
+    def factory(self) -> Any:
+        """What dlt takes as the destination of a pipeline: this very connection."""
+        from pipelines.threecx.dlt_duckdb import DuckDb  # imports dlt
+
+        return DuckDb(self.connection, destination_name="duckdb")
 
     def close(self) -> None:
         """Gives the file back."""
@@ -48,29 +116,6 @@ class DuckDbFile:
         )
         return found.fetchone() is not None
 
-    def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
-        """Removes the rows of these snapshots, unless they belong to a finished package."""
-        if not snapshot_ids or not self.has_table(LOADS):
-            return
-        kept = f"""
-            select s.snapshot_id from {self.schema}.snapshots s
-            join {self.schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
-        """  # noqa: S608
-        marks = ", ".join("?" for _ in snapshot_ids)
-        for table in tables:
-            if self.has_table(table):
-                self.connection.execute(
-                    f"delete from {self.schema}.{table} where snapshot_id in ({marks}) and snapshot_id not in ({kept})",  # noqa: S608
-                    list(snapshot_ids),
-                )
-
-    def has_package(self, load_id: str) -> bool:
-        """Whether a package was loaded completely."""
-        if not self.has_table(LOADS):
-            return False
-        sql = f"select 1 from {self.schema}.{LOADS} where load_id = ? and status = 0"  # noqa: S608
-        return self.connection.execute(sql, [load_id]).fetchone() is not None
-
     def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, some thousands at a time."""
         cursor = self.connection.cursor()
@@ -81,27 +126,25 @@ class DuckDbFile:
         finally:
             cursor.close()
 
-    def create_views(self, names: Sequence[str], statements: Sequence[str]) -> None:
-        """Runs the statements that create views, unless every view is there and was made by the same ones.
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        """Runs a statement."""
+        self.connection.execute(sql, list(params))
 
-        So a run whose package is loaded has nothing more to write, as a rule, and nothing that could fail.
-        """
+    def create_views(self) -> None:
+        """Creates the views, unless those that are there were made by the same statements."""
+        statements = view_statements()
         mark = f"threecx {hashlib.sha256(''.join(statements).encode()).hexdigest()[:16]}"
         there = self.connection.execute(
             "select count(*) from duckdb_views()"
             " where database_name = current_database() and schema_name = ? and comment = ?",
             [self.dataset, mark],
         ).fetchone()
-        if there == (len(names),):
+        if there == (len(VIEWS),):
             return
-        comments = (f"comment on view {name} is '{mark}'" for name in names)
-        self.execute([f"use {self.schema}", *statements, *comments])
-
-    def execute(self, statements: Sequence[str]) -> None:
-        """Runs statements as one transaction."""
+        comments = (f"comment on view {name} is '{mark}'" for name in VIEWS)
         self.connection.begin()
         try:
-            for statement in statements:
+            for statement in (f"use {self.schema}", *statements, *comments):
                 self.connection.execute(statement)
         except duckdb.Error:
             self.connection.rollback()
@@ -109,14 +152,31 @@ class DuckDbFile:
         self.connection.commit()
 
 
-def check_dataset(name: str) -> None:
-    """Raises SettingsError for a name that dlt would change: what is loaded would not be found again."""
+def open_destination(place: Place, *, wait_seconds: float) -> Destination:
+    """The destination that a place names. Raises SettingsError or DestinationError."""
+    if place.destination == DUCKDB:
+        return DuckDbFile(place.db, place.dataset, wait_seconds=wait_seconds)
+    from pipelines.threecx.warehouse import Warehouse  # imports dlt
+
+    return Warehouse(place, wait_seconds=wait_seconds)
+
+
+def check_destination(place: Place) -> None:
+    """Raises SettingsError for a place that nothing could be loaded into, without connecting to it.
+
+    A name of a dataset that dlt would change is one: what is loaded would not be found again.
+    """
+    name = place.dataset
     if not _DATASET.fullmatch(name):
         raise SettingsError(
             f"dataset '{name}'",
             "this is no usable name",
             "Use lower-case letters and digits, beginning with a letter, with single '_' in between",
         )
+    if place.destination != DUCKDB:
+        from pipelines.threecx.warehouse import client_of  # imports dlt
+
+        client_of(place)
 
 
 def locked_by(error: duckdb.Error) -> str | None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import pyarrow as pa
+import pyarrow.parquet as pq
 from dlt.common.destination.exceptions import DestinationException
-from dlt.destinations.impl.duckdb.duck import DuckDbClient
-from dlt.destinations.impl.duckdb.factory import duckdb as duckdb_factory
-from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from pipelines.threecx.destination import DuckDbFile
+from pipelines.threecx.destination import Destination
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.ledger import LedgerRow
 from pipelines.threecx.leftovers import Announcement, drop_packages, sweep, tables_to_load
@@ -31,39 +30,10 @@ __all__ = ["Loader"]
 PIPELINE = "threecx"
 
 
-class _CatalogSqlClient(DuckDbSqlClient):
-    """Names tables with their catalog.
-
-    The file threecx.duckdb with the dataset threecx has a catalog and a schema of the same name, and DuckDB 2 then
-    refuses `threecx.snapshots` as ambiguous.
-    """
-
-    catalog = ""
-
-    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str:
-        return self.capabilities.escape_identifier(self.catalog) if quote else self.catalog
-
-    def warn_if_catalog_equals_dataset_name(self) -> None:
-        """Nothing to warn of, now that tables are named with their catalog."""
-
-
-class _Client(DuckDbClient):
-    def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
-        super().__init__(schema, config, capabilities)
-        catalog = config.credentials.external_conn().execute("select current_database()").fetchone()[0]
-        self.sql_client.__class__ = type("_SqlClient", (_CatalogSqlClient,), {"catalog": catalog})
-
-
-class _DuckDb(duckdb_factory):
-    @property
-    def client_class(self) -> type[DuckDbClient]:
-        return _Client
-
-
 class Loader:
     """A dlt pipeline whose files live in the work folder, and nowhere else."""
 
-    def __init__(self, destination: DuckDbFile, work: WorkFolder) -> None:
+    def __init__(self, destination: Destination, work: WorkFolder) -> None:
         self._destination = destination
         self._has_versions = destination.has_table("device_versions")
         self._announcement = Announcement(work.path / "announced.json")
@@ -71,7 +41,7 @@ class Loader:
         self._pipeline = dlt.pipeline(
             PIPELINE,
             pipelines_dir=str(work.pipelines),
-            destination=_DuckDb(destination.connection, destination_name="duckdb"),
+            destination=destination.factory(),
             dataset_name=destination.dataset,
         )
 
@@ -103,7 +73,12 @@ class Loader:
             yield [row.values() for row in ledger]
 
         def device_versions() -> Iterator[Any]:
-            yield dlt.mark.with_file_import(str(versions.path), "parquet", versions.rows)
+            if self._destination.takes_files:
+                yield dlt.mark.with_file_import(str(versions.path), "parquet", versions.rows)
+            else:
+                yield from map(
+                    pa.Table.from_batches, ([batch] for batch in pq.ParquetFile(versions.path).iter_batches())
+                )
 
         resources = [_resource("snapshots", LEDGER, snapshots)]
         # The views need both tables, even after a first run that failed.

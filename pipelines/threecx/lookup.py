@@ -31,7 +31,7 @@ def find_devices(history: History, text: str, pbx: Collection[str] = ()) -> list
     """Devices, also of the past, whose Id, MAC or extension this is, or was once; if there are none, those by name."""
     text = text.strip()
     exact = _found(history, pbx, "device_id = ? or mac = ? or dn_number = ?", _id(text), normal_mac(text), text)
-    return exact or _found(history, pbx, "contains(lower(dn_name), lower(?))", text)
+    return exact or _found(history, pbx, "position(lower(?) in lower(dn_name)) > 0", text)
 
 
 def find_macs(history: History, macs: Collection[str]) -> list[DeviceKey]:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from pipelines.threecx.compare import Known
-from pipelines.threecx.destination import DuckDbFile
+from pipelines.threecx.destination import Destination
 from pipelines.threecx.tables import DEVICE_COLUMNS, LEDGER, LOADS
 
 __all__ = ["PbxState", "device_rows", "known_devices", "pbx_states"]
@@ -48,7 +48,7 @@ class PbxState:
         return self.complete["snapshot_id"] if self.complete else None
 
 
-def pbx_states(destination: DuckDbFile, names: Sequence[str]) -> dict[str, PbxState]:
+def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxState]:
     """The state of each PBX."""
     if not names or not destination.has_table("snapshots"):
         return {name: PbxState() for name in names}
@@ -60,14 +60,14 @@ def pbx_states(destination: DuckDbFile, names: Sequence[str]) -> dict[str, PbxSt
     """  # noqa: S608
     sql = f"""
         with newest as (
-            select s.pbx, max(s.snapshot_id) as last,
-                max(case when s.status = 'complete' then s.snapshot_id end) as complete
+            select s.pbx, max(s.snapshot_id) as last_id,
+                max(case when s.status = 'complete' then s.snapshot_id end) as complete_id
             {committed} group by s.pbx
         ), committed as (
             select {", ".join(f"s.{name}" for name in _LEDGER_NAMES)} {committed}
         )
-        select c.*, c.snapshot_id = n.last as is_last from committed c
-        join newest n on n.pbx = c.pbx and (c.snapshot_id = n.last or c.snapshot_id = n.complete)
+        select c.*, c.snapshot_id = n.last_id as is_last from committed c
+        join newest n on n.pbx = c.pbx and c.snapshot_id in (n.last_id, n.complete_id)
     """  # noqa: S608
     last: dict[str, Mapping[str, Any]] = {}
     complete: dict[str, Mapping[str, Any]] = {}
@@ -85,7 +85,7 @@ def _state(last: Mapping[str, Any] | None, complete: Mapping[str, Any] | None) -
     return PbxState(last, complete, shape)
 
 
-def known_devices(destination: DuckDbFile, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:
+def known_devices(destination: Destination, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:
     """PBX by PBX, in any order, the last version of every device, ascending by device_id; the removed ones too.
 
     Each PBX is to be used up before the next. Those without devices are left out.
@@ -100,7 +100,7 @@ def known_devices(destination: DuckDbFile, names: Sequence[str]) -> Iterator[tup
         yield pbx, (Known(device_id, row_version, change == "removed") for _, device_id, row_version, change in rows)
 
 
-def device_rows(destination: DuckDbFile, pbx: str, device_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+def device_rows(destination: Destination, pbx: str, device_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The columns of the last version of some devices, by device_id."""
     if not device_ids:
         return {}
@@ -109,7 +109,7 @@ def device_rows(destination: DuckDbFile, pbx: str, device_ids: Sequence[int]) ->
     return {row[0]: dict(zip(_ROW_NAMES, row, strict=True)) for row in destination.rows(sql, [pbx, pbx])}
 
 
-def _latest(destination: DuckDbFile, names: Sequence[str], columns: Sequence[str], condition: str = "") -> str:
+def _latest(destination: Destination, names: Sequence[str], columns: Sequence[str], condition: str = "") -> str:
     """The last committed version per device of these PBXs, whose names are bound twice; each once."""
     schema, of_pbxs = destination.schema, f"v.pbx in ({_marks(names)}) {condition}"
     return f"""

@@ -17,13 +17,13 @@ import duckdb
 
 from pipelines.threecx.compare import Known
 from pipelines.threecx.config import Config
-from pipelines.threecx.destination import DuckDbFile, check_dataset
+from pipelines.threecx.destination import Destination, check_destination, open_destination
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.judge import Accepted, History, SyncResult, judged
+from pipelines.threecx.place import Place
 from pipelines.threecx.reading import NO_OFFSET, Progress, Reading, read_all
 from pipelines.threecx.state import device_rows, known_devices, pbx_states
 from pipelines.threecx.versions import VersionsFile
-from pipelines.threecx.views import VIEWS, view_statements
 from pipelines.threecx.work import WorkFolder, private_files, quieten_dlt
 
 __all__ = ["sync"]
@@ -46,16 +46,17 @@ def sync(
     An error of a PBX is in its result. Raises DestinationError when nothing could be written at all, and
     SettingsError for an unusable dataset.
     """
-    check_dataset(dataset)
+    place = Place(db, dataset, config.destination, config.project)
     quieten_dlt(config.project)
-    work = WorkFolder(config.project, config.destination, f"{db.resolve()}/{dataset}")
+    check_destination(place)
+    work = WorkFolder(place)
     try:
         with private_files(), work.held(config.run.busy_timeout_seconds):
             importing = threading.Thread(target=importlib.import_module, args=("pipelines.threecx.load",))
             importing.start()
             readings = read_all(config, work.spool, progress, clock_offset)
             importing.join()
-            destination = DuckDbFile(db, dataset, wait_seconds=config.run.busy_timeout_seconds)
+            destination = open_destination(place, wait_seconds=config.run.busy_timeout_seconds)
             try:
                 return _compared_and_loaded(destination, work, readings, accepted, config.run.volatile)
             finally:
@@ -73,7 +74,7 @@ def sync(
 
 
 def _compared_and_loaded(
-    destination: DuckDbFile,
+    destination: Destination,
     work: WorkFolder,
     readings: list[Reading],
     accepted: Accepted,
@@ -101,5 +102,5 @@ def _compared_and_loaded(
         versions.close()
     in_order = [results[name] for name in by_name]
     loader.load([result.row for result in in_order], versions, states)
-    destination.create_views(VIEWS, view_statements())
+    destination.create_views()
     return in_order

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.threecx.findings import filled
 from pipelines.threecx.tables import DEVICE_COLUMNS, TableColumn
 
-__all__ = ["MACROS", "VIEWS", "category", "view_purpose", "view_statements"]
+__all__ = ["MACROS", "VIEWS", "category", "macro_text", "view_purpose", "view_statements"]
 
 VIEWS = (
     "complete_snapshots",
@@ -85,6 +85,11 @@ def view_statements(dialect: str = "duckdb", schema: str | None = None) -> list[
         f"create or replace macro {prefix}{name}(at_time) as table\n{_text(name, inner, dialect)}" for name in MACROS
     ]
     return views + macros
+
+
+def macro_text(name: str, dialect: str, schema: str) -> str:
+    """The query of a macro, in DuckDB's SQL, for a dialect without macros; its `at_time` is still to be filled in."""
+    return _text(name, f"{schema}.", dialect)
 
 
 def view_purpose(name: str) -> str:

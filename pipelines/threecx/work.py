@@ -13,6 +13,7 @@ from pathlib import Path
 import fasteners
 
 from pipelines.threecx.errors import DestinationError
+from pipelines.threecx.place import DUCKDB, Place
 from pipelines.threecx.project import read_settings
 
 __all__ = ["WorkFolder", "private_files", "quieten_dlt"]
@@ -21,9 +22,10 @@ __all__ = ["WorkFolder", "private_files", "quieten_dlt"]
 class WorkFolder:
     """`PROJECT/.threecx/DESTINATION-HASH`; one per place to load to, so that packages never go astray."""
 
-    def __init__(self, project: Path, destination: str, place: str) -> None:
-        name = f"{destination}-{hashlib.sha256(place.encode()).hexdigest()[:10]}"
-        self.path = project / ".threecx" / name
+    def __init__(self, place: Place) -> None:
+        where = f"{place.db.resolve()}/{place.dataset}" if place.destination == DUCKDB else place.dataset
+        name = f"{place.destination}-{hashlib.sha256(where.encode()).hexdigest()[:10]}"
+        self.path = place.project / ".threecx" / name
         self.spool = self.path / "spool"
         self.pipelines = self.path / "dlt"
 

@@ -12,8 +12,9 @@ import click
 from pipelines.threecx.ask import History, open_history
 from pipelines.threecx.causes import Cause, FieldChange, Values, causes
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import Time, place_of, talking, with_format, with_pbx
 from pipelines.threecx.lookup import device_text, find_devices
+from pipelines.threecx.place import Place
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, shown, write_rows
 from pipelines.threecx.tables import DEVICE_COLUMNS
@@ -84,7 +85,7 @@ def changes(
     question.among("pbx", pbx).among("field", field).among("category", category)
     if not (presence or field or "presence" in category):
         question.where("category is distinct from ?", "presence")
-    with open_history(place.db, place.dataset, place.destination) as history:
+    with open_history(place) as history:
         if device is not None:
             _only(question, history, device, pbx)
         question.ordered("changed_at", "pbx", "device_id", "field")

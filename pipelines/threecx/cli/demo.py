@@ -17,6 +17,7 @@ from pipelines.threecx.cli import talk
 from pipelines.threecx.cli.history import history as history_command
 from pipelines.threecx.cli.options import talking
 from pipelines.threecx.config import load_config
+from pipelines.threecx.place import Place
 from pipelines.threecx.render import write_rows
 from pipelines.threecx.simulator import Fleet, Simulator
 from pipelines.threecx.values import variable
@@ -140,7 +141,7 @@ def _steps() -> Iterator[Callable[[str], None]]:
 
 
 def _answer(db: Path) -> None:
-    with open_history(db, DATASET, "duckdb") as past:
+    with open_history(Place(db)) as past:
         _show(past, "Which phones are there, with which firmware?", _INVENTORY)
         _show(past, "What changed last?", _LAST_CHANGES)
         found = list(past.rows(_MOST_STORIED)[1])

@@ -10,7 +10,8 @@ import click
 
 from pipelines.threecx.ask import History, open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.place import Place
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, write_rows
 from pipelines.threecx.tables import DEVICE_COLUMNS
@@ -47,7 +48,7 @@ def devices(at: datetime | None, pbx: tuple[str, ...], place: Place, form: Forma
 
     A table shows the main columns; json, ndjson and csv have all of them. Times are UTC.
     """
-    with open_history(place.db, place.dataset, place.destination) as history:
+    with open_history(place) as history:
         question = _now(form) if at is None else _then(history, pbx, at, form)
         question.among("pbx", pbx).ordered("pbx", "device_id")
         columns, rows = history.rows(question.sql, question.params)

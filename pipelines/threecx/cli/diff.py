@@ -11,9 +11,10 @@ import click
 
 from pipelines.threecx.ask import History, open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import Time, place_of, talking, with_format, with_pbx
 from pipelines.threecx.difference import Difference, differences, touched_fields
 from pipelines.threecx.lookup import DeviceKey, device_text
+from pipelines.threecx.place import Place
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, shown, write_rows
 from pipelines.threecx.tables import DEVICE_COLUMNS
@@ -61,7 +62,7 @@ def diff(earlier: datetime, later: datetime, presence: bool, pbx: tuple[str, ...
     """
     if later < earlier:
         raise click.BadParameter("it is before the first one.", param_hint="LATER")
-    with open_history(place.db, place.dataset, place.destination) as history:
+    with open_history(place) as history:
         known = _known(history, earlier, later, pbx)
         span = [earlier, later]
         _, between = history.rows(_BETWEEN, span)

@@ -13,10 +13,11 @@ import click
 
 from pipelines.threecx.ask import open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import Time, place_of, talking, with_format, with_pbx
 from pipelines.threecx.findings import SEVERITIES, rules
 from pipelines.threecx.findings.waivers import FILE, Waiver, load_waivers
 from pipelines.threecx.lookup import device_text
+from pipelines.threecx.place import Place
 from pipelines.threecx.project import shown_path
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, shown, write_rows
@@ -101,7 +102,7 @@ def findings(
         question.where("since >= ?", since)
     now = datetime.now(UTC)
     waivers = _good_waivers(place.project, now.date())
-    with open_history(place.db, place.dataset, place.destination) as history:
+    with open_history(place) as history:
         _, rows = history.rows(question.sql, question.params)
         found = sorted((_finding(row, waivers) for row in rows), key=_place)
     listed = [one for one in found if waived or one.waived is None]

@@ -11,8 +11,9 @@ import click
 
 from pipelines.threecx.ask import History, open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Place, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import place_of, talking, with_format, with_pbx
 from pipelines.threecx.lookup import DeviceKey, device_text, find_devices, find_macs
+from pipelines.threecx.place import Place
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, shown, write_rows
 from pipelines.threecx.same_phone import COLUMNS as SAME
@@ -47,7 +48,7 @@ def history(device: str, pbx: tuple[str, ...], place: Place, form: Format) -> No
     long it stayed so, and where the same phone is or was under another Id, on any PBX; the other formats have the rows
     of the view device_history. Times are UTC.
     """
-    with open_history(place.db, place.dataset, place.destination) as past:
+    with open_history(place) as past:
         keys = find_devices(past, device, pbx)
         if not keys:
             talk.note(f"No device has, or had, the Id, MAC, extension or name '{device}'.")

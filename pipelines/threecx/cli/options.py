@@ -6,7 +6,6 @@ import functools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,14 @@ from typing import Any
 import click
 
 from pipelines.threecx.cli import talk
+from pipelines.threecx.place import Place
 from pipelines.threecx.times import parsed_age, parsed_time
 
-__all__ = ["Age", "Part", "Place", "Time", "connecting", "place_of", "talking", "with_format", "with_pbx"]
+__all__ = ["Age", "Part", "Time", "connecting", "place_of", "talking", "with_format", "with_pbx"]
 
 _FORMATS = ("table", "json", "csv", "ndjson")
 
 Command = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the settings and the history are."""
-
-    project: Path
-    db: Path
-    dataset: str
-    destination: str
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
@@ -144,6 +134,6 @@ def place_of(command: Command) -> Command:
             from pipelines.threecx.config import load_destination
 
             destination = load_destination(project, os.environ)
-        return command(*args, place=Place(project, db, dataset, destination), **kwargs)
+        return command(*args, place=Place(db, dataset, destination, project), **kwargs)
 
     return placed

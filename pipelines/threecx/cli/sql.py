@@ -7,7 +7,8 @@ import sys
 import click
 
 from pipelines.threecx.ask import open_history
-from pipelines.threecx.cli.options import Place, place_of, talking, with_format
+from pipelines.threecx.cli.options import place_of, talking, with_format
+from pipelines.threecx.place import Place
 from pipelines.threecx.render import Format, write_rows
 
 __all__ = ["sql"]
@@ -31,6 +32,6 @@ def sql(query: str, place: Place, form: Format) -> None:
     """
     if query == "-":
         query = sys.stdin.read()
-    with open_history(place.db, place.dataset, place.destination) as history:
-        columns, rows = history.rows(query)
+    with open_history(place) as history:
+        columns, rows = history.asked(query)
         write_rows(columns, rows, form, sys.stdout)

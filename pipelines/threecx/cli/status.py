@@ -11,8 +11,9 @@ import click
 
 from pipelines.threecx.ask import open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Age, Place, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import Age, place_of, talking, with_format, with_pbx
 from pipelines.threecx.config import load_pbx_names
+from pipelines.threecx.place import Place
 from pipelines.threecx.question import Question
 from pipelines.threecx.render import Format, write_rows
 from pipelines.threecx.times import duration_text
@@ -51,7 +52,7 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], place: Place, form: 
     it. Times are UTC.
     """
     question = Question(_BRIEF if form == "table" else _COLUMNS, "pbx_status").among("pbx", pbx).ordered("pbx")
-    with open_history(place.db, place.dataset, place.destination) as history:
+    with open_history(place) as history:
         columns, found = history.rows(question.sql, question.params)
         rows = list(found)
     configured = load_pbx_names(place.project, os.environ)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.threecx.ask import check_destination, open_history
+from pipelines.threecx.ask import open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Part, Place, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import Part, place_of, talking, with_format, with_pbx
 from pipelines.threecx.config import Shard, load_config
 from pipelines.threecx.guards import GUARDS
+from pipelines.threecx.place import Place
 from pipelines.threecx.render import Format, plain, write_rows
 from sources.threecx.errors import ThreecxError
 
@@ -70,7 +71,6 @@ def sync(
     """
     if bool(accept) != bool(because and because.strip()):
         raise click.UsageError("--accept and --because need each other.")
-    check_destination(place.destination)
     config = replace(load_config(place.project, os.environ, only=pbx, shard=shard), destination=place.destination)
     for text in config.warnings:
         talk.warning(text)
@@ -120,7 +120,7 @@ def _line(result: SyncResult) -> str:
 def _tell_of_removed(place: Place, names: Container[str]) -> None:
     """A line for each PBX that the history knows and the settings do not."""
     try:
-        with open_history(place.db, place.dataset, place.destination, wait_seconds=0) as history:
+        with open_history(place, wait_seconds=0) as history:
             known = history.rows("select distinct pbx from snapshots order by pbx")[1]
             gone = [name for (name,) in known if name not in names]
     except ThreecxError:

@@ -12,7 +12,8 @@ import click
 
 from pipelines.threecx.ask import open_history
 from pipelines.threecx.cli import talk
-from pipelines.threecx.cli.options import Place, Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.cli.options import Time, place_of, talking, with_format, with_pbx
+from pipelines.threecx.place import Place
 from pipelines.threecx.render import Format, write_rows
 from pipelines.threecx.verify import Verdict, verified
 
@@ -50,7 +51,7 @@ def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], place: P
     """
     if head is not None and not _is_head(head):
         raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
-    with open_history(place.db, place.dataset, place.destination) as history, _progress() as progress:
+    with open_history(place) as history, _progress() as progress:
         verdicts = list(verified(history, pbx, until=at, progress=progress))
     write_rows((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts], form, sys.stdout)
     sys.stdout.flush()

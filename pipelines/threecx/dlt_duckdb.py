@@ -1,0 +1,42 @@
+"""dlt's own DuckDB destination, with tables named by their catalog as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.factory import duckdb as duckdb_factory
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+
+__all__ = ["DuckDb"]
+
+
+class _CatalogSqlClient(DuckDbSqlClient):
+    """Names tables with their catalog.
+
+    The file threecx.duckdb with the dataset threecx has a catalog and a schema of the same name, and DuckDB 2 then
+    refuses `threecx.snapshots` as ambiguous.
+    """
+
+    catalog = ""
+
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str:
+        return self.capabilities.escape_identifier(self.catalog) if quote else self.catalog
+
+    def warn_if_catalog_equals_dataset_name(self) -> None:
+        """Nothing to warn of, now that tables are named with their catalog."""
+
+
+class _Client(DuckDbClient):
+    def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
+        super().__init__(schema, config, capabilities)
+        catalog = config.credentials.external_conn().execute("select current_database()").fetchone()[0]
+        self.sql_client.__class__ = type("_SqlClient", (_CatalogSqlClient,), {"catalog": catalog})
+
+
+class DuckDb(duckdb_factory):
+    """Takes an open connection, whose catalog is that of the file."""
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        return _Client

@@ -1,0 +1,27 @@
+"""Where a history is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.threecx.tables import DATASET
+
+__all__ = ["DUCKDB", "Place"]
+
+DUCKDB = "duckdb"
+"""The destination that needs nothing but a file."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A dataset of a destination; `db` is the file of DuckDB, and means nothing to any other."""
+
+    db: Path
+    dataset: str = DATASET
+    destination: str = DUCKDB
+    project: Path = Path()
+    """The folder of `.dlt`, where dlt finds the credentials of a destination."""
+
+    def __str__(self) -> str:
+        return str(self.db) if self.destination == DUCKDB else f"destination '{self.destination}'"
