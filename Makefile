@@ -7,6 +7,7 @@ SHELL := /bin/sh
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
+SPARK := $(VENV)/.spark
 PYTEST_ARGS ?= -n 2
 CHECKED := sources pipelines tests
 
@@ -32,7 +33,7 @@ bench: $(READY) ## how fast, and how much memory
 	$(BIN)/python -m tests.benchmarks
 
 # in one process: others do not print what they measure
-prove: $(READY) ## the long proofs: many random histories, walks and crashes
+prove: $(READY) $(SPARK) ## the long proofs: many random histories, walks and crashes
 	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -s tests/proofs
 
 docs: $(READY) ## what the code knows of README.md and docs/, written anew
@@ -47,6 +48,9 @@ lock: ## requirements.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet \
 		$(LOCK_ARGS) --output-file requirements.lock
+	uv pip compile --group spark --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet \
+		$(LOCK_ARGS) --output-file requirements-spark.lock
 
 clean: ## remove the environment, caches and builds; never a database
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -79,5 +83,14 @@ $(READY): requirements.lock pyproject.toml
 			--require-hashes -r requirements.lock; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 			--no-deps --no-build-isolation --editable .; \
+	fi; \
+	touch $@
+
+# 400 MB, for the proof that Spark gives the same answers: only `make prove` waits for it.
+$(SPARK): $(READY) requirements-spark.lock
+	@if uv --version >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.lock; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock; \
 	fi; \
 	touch $@

@@ -281,8 +281,8 @@ def test_what_is_wrong_is_said(server: Postgres, tmp_path: Path) -> None:
     code, words = told("--destination", "postgres")
     assert code == 2
     assert words == (
-        "destination 'postgres': dlt lacks its credentials or cannot read them. Set "
-        "[destination.postgres.credentials] in .dlt/secrets.toml, or DESTINATION__POSTGRES__CREDENTIALS"
+        "destination 'postgres': dlt finds no credentials that it can use. Set credentials in [destination.postgres] "
+        "of .dlt/secrets.toml, or DESTINATION__POSTGRES__CREDENTIALS"
     )
     code, words = told("--destination", "nosuch")
     assert code == 2

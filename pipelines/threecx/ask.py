@@ -93,6 +93,10 @@ def open_history(place: Place, *, wait_seconds: float = WAIT_SECONDS) -> History
     """The history at a place. Raises SettingsError when there is none, DestinationError when it is busy."""
     if place.destination != DUCKDB:
         quieten_dlt(place.project)
+        if place.is_lake:
+            from pipelines.threecx.lake import LakeHistory  # imports dlt
+
+            return LakeHistory(place)
         from pipelines.threecx.warehouse import WarehouseHistory  # imports dlt
 
         return WarehouseHistory(place, wait_seconds=wait_seconds)

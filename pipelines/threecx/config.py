@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pipelines.threecx.layers import Layers, PbxLayers
 from pipelines.threecx.tables import DEVICE_COLUMNS
@@ -19,9 +19,20 @@ from pipelines.threecx.values import KEYS, checked_range, suggestion, variable
 from sources.threecx.errors import SettingsError
 from sources.threecx.settings import Settings
 
-__all__ = ["Config", "PbxConfig", "RunConfig", "Shard", "load_config", "load_destination", "load_pbx_names"]
+__all__ = [
+    "Config",
+    "PbxConfig",
+    "RunConfig",
+    "Shard",
+    "TableFormat",
+    "load_config",
+    "load_destination",
+    "load_pbx_names",
+]
 
 DEFAULT_DESTINATION = "duckdb"
+
+TableFormat = Literal["parquet", "delta", "iceberg"]
 
 _CREDENTIALS = ("client_id", "client_secret")
 _PBX_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -66,6 +77,8 @@ class RunConfig:
     """PBXs read at once."""
     busy_timeout_seconds: float = 30.0
     """How long to wait for a destination that somebody else uses."""
+    table_format: TableFormat = "parquet"
+    """What the files of the destination `filesystem` are: parquet, delta or iceberg."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,13 @@ def _run(layers: Layers) -> RunConfig:
             if name not in _COLUMNS:
                 raise SettingsError("setting volatile", f"'{name}' is no device column", suggestion(name, _COLUMNS))
         given["volatile"] = tuple(dict.fromkeys(volatile))
+    if (table_format := default.value("table_format")) is not None:
+        known = get_args(TableFormat)
+        if table_format not in known:
+            raise SettingsError(
+                "setting table_format", f"'{table_format}' is no format of tables", suggestion(table_format, known)
+            )
+        given["table_format"] = table_format
     return RunConfig(**given)
 
 

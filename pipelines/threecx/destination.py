@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -18,7 +18,7 @@ from pipelines.threecx.tables import LOADS
 from pipelines.threecx.views import VIEWS, view_statements
 from sources.threecx.errors import SettingsError
 
-__all__ = ["Destination", "DuckDbFile", "check_destination", "locked_by", "open_destination"]
+__all__ = ["Database", "Destination", "DuckDbFile", "check_destination", "locked_by", "open_destination"]
 
 _LOCKED = re.compile(r"could not set lock|conflicting lock|used by another process|already open in", re.IGNORECASE)
 _HOLDER = re.compile(r"(?:held in|already open in)\s+(.+?) \(PID (\d+)\)")
@@ -33,10 +33,15 @@ class Destination(ABC):
     schema: str
     takes_files: bool
     """Whether a Parquet file can be loaded as it is."""
+    file_format: Literal["parquet"] | None = None
+    """The only format of files that this one takes; None leaves the choice to dlt."""
 
     @abstractmethod
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline."""
+
+    def refresh(self) -> None:  # noqa: B027  most see at once what was loaded
+        """Takes notice of what was loaded."""
 
     @abstractmethod
     def has_table(self, name: str) -> bool:
@@ -45,10 +50,6 @@ class Destination(ABC):
     @abstractmethod
     def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, some thousands at a time."""
-
-    @abstractmethod
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
-        """Runs a statement."""
 
     @abstractmethod
     def create_views(self) -> None:
@@ -68,6 +69,18 @@ class Destination(ABC):
         sql = f"select load_id from {self.schema}.{LOADS} where load_id = ? and status = 0"  # noqa: S608
         return next(self.rows(sql, [load_id]), None) is not None
 
+    @abstractmethod
+    def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
+        """Removes the rows of these snapshots, unless they belong to a finished package."""
+
+
+class Database(Destination):
+    """A destination that runs statements."""
+
+    @abstractmethod
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        """Runs a statement."""
+
     def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
         """Removes the rows of these snapshots, unless they belong to a finished package."""
         if not snapshot_ids or not self.has_table(LOADS):
@@ -84,7 +97,7 @@ class Destination(ABC):
             )
 
 
-class DuckDbFile(Destination):
+class DuckDbFile(Database):
     """One DuckDB file. Raises DestinationError when another program keeps it."""
 
     takes_files = True
@@ -156,6 +169,10 @@ def open_destination(place: Place, *, wait_seconds: float) -> Destination:
     """The destination that a place names. Raises SettingsError or DestinationError."""
     if place.destination == DUCKDB:
         return DuckDbFile(place.db, place.dataset, wait_seconds=wait_seconds)
+    if place.is_lake:
+        from pipelines.threecx.lake import Lake  # imports dlt
+
+        return Lake(place)
     from pipelines.threecx.warehouse import Warehouse  # imports dlt
 
     return Warehouse(place, wait_seconds=wait_seconds)

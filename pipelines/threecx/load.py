@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from dlt.common.destination.exceptions import DestinationException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from pipelines.threecx.config import TableFormat
 from pipelines.threecx.destination import Destination
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.ledger import LedgerRow
@@ -33,7 +34,8 @@ PIPELINE = "threecx"
 class Loader:
     """A dlt pipeline whose files live in the work folder, and nowhere else."""
 
-    def __init__(self, destination: Destination, work: WorkFolder) -> None:
+    def __init__(self, destination: Destination, work: WorkFolder, table_format: TableFormat) -> None:
+        self._table_format = table_format
         self._destination = destination
         self._has_versions = destination.has_table("device_versions")
         self._announcement = Announcement(work.path / "announced.json")
@@ -80,21 +82,33 @@ class Loader:
                     pa.Table.from_batches, ([batch] for batch in pq.ParquetFile(versions.path).iter_batches())
                 )
 
-        resources = [_resource("snapshots", LEDGER, snapshots)]
+        resources = [self._resource("snapshots", LEDGER, snapshots)]
         # The views need both tables, even after a first run that failed.
         if versions.rows or not self._has_versions:
-            resources.append(_resource("device_versions", VERSIONS, device_versions))
+            resources.append(self._resource("device_versions", VERSIONS, device_versions))
         self._announcement.write(
             {row.pbx: states[row.pbx].chain for row in ledger}, [row.snapshot_id for row in ledger]
         )
         self._load("the package of this run", resources)
         self._announcement.remove()
 
+    def _resource(self, name: str, columns: tuple[TableColumn, ...], rows: Any) -> Any:
+        resource = dlt.resource(
+            rows,
+            name=name,
+            columns=dlt_hints(columns),
+            primary_key=[column.name for column in columns if column.key],
+            write_disposition="append",
+        )
+        if self._destination.file_format and self._table_format != "parquet":
+            resource.apply_hints(table_format=self._table_format)
+        return resource
+
     def _load(self, what: str, resources: Sequence[Any] = ()) -> None:
         """Takes resources into a new package, if there are any, and loads all packages."""
         try:
             if resources:
-                self._pipeline.extract(resources)
+                self._pipeline.extract(resources, loader_file_format=self._destination.file_format)
             self._pipeline.normalize(workers=1)
             self._pipeline.load(workers=1)
         except (PipelineStepFailed, DestinationException) as error:
@@ -104,18 +118,9 @@ class Loader:
                 "No view shows any of it. Mend the destination and run again: that finishes this load first. "
                 f"To give it up, delete {self._pipeline.working_dir}",
             ) from error
+        self._destination.refresh()
         # dlt keeps a record of every finished package; over the years that would fill the disk.
         shutil.rmtree(Path(self._pipeline.working_dir, "load", "loaded"), ignore_errors=True)
-
-
-def _resource(name: str, columns: tuple[TableColumn, ...], rows: Any) -> Any:
-    return dlt.resource(
-        rows,
-        name=name,
-        columns=dlt_hints(columns),
-        primary_key=[column.name for column in columns if column.key],
-        write_disposition="append",
-    )
 
 
 def _root(error: BaseException) -> BaseException:

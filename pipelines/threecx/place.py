@@ -7,10 +7,13 @@ from pathlib import Path
 
 from pipelines.threecx.tables import DATASET
 
-__all__ = ["DUCKDB", "Place"]
+__all__ = ["DUCKDB", "LAKE", "Place"]
 
 DUCKDB = "duckdb"
 """The destination that needs nothing but a file."""
+
+LAKE = "filesystem"
+"""The destination that is files in a folder or a bucket."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class Place:
     destination: str = DUCKDB
     project: Path = Path()
     """The folder of `.dlt`, where dlt finds the credentials of a destination."""
+
+    @property
+    def is_lake(self) -> bool:
+        """Whether it is files."""
+        return self.destination == LAKE
 
     def __str__(self) -> str:
         return str(self.db) if self.destination == DUCKDB else f"destination '{self.destination}'"

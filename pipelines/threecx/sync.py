@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.threecx.compare import Known
-from pipelines.threecx.config import Config
+from pipelines.threecx.config import Config, RunConfig
 from pipelines.threecx.destination import Destination, check_destination, open_destination
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.judge import Accepted, History, SyncResult, judged
@@ -58,7 +58,7 @@ def sync(
             importing.join()
             destination = open_destination(place, wait_seconds=config.run.busy_timeout_seconds)
             try:
-                return _compared_and_loaded(destination, work, readings, accepted, config.run.volatile)
+                return _compared_and_loaded(destination, work, readings, accepted, config.run)
             finally:
                 destination.close()
     except OSError as error:
@@ -78,11 +78,11 @@ def _compared_and_loaded(
     work: WorkFolder,
     readings: list[Reading],
     accepted: Accepted,
-    volatile: tuple[str, ...],
+    run: RunConfig,
 ) -> list[SyncResult]:
     from pipelines.threecx.load import Loader
 
-    loader = Loader(destination, work)
+    loader = Loader(destination, work, run.table_format)
     loader.finish_pending()
     by_name = {reading.pbx.name: reading for reading in readings}
     states = pbx_states(destination, list(by_name))
@@ -91,7 +91,7 @@ def _compared_and_loaded(
 
     def judge(name: str, known: Iterable[Known]) -> None:
         history = History(states[name], known, partial(device_rows, destination, name))
-        results[name] = judged(by_name[name], history, versions, accepted, volatile)
+        results[name] = judged(by_name[name], history, versions, accepted, run.volatile)
 
     try:
         for name, known in known_devices(destination, list(by_name)):

@@ -31,7 +31,7 @@ PBX_PREFIX = PREFIX + "PBX__"
 SECRET_KEYS = ("client_secret", "access_token", "fingerprint_key")
 """Settings whose values appear in no message."""
 
-RUN_KEYS = ("volatile", "parallel", "busy_timeout_seconds")
+RUN_KEYS = ("volatile", "parallel", "busy_timeout_seconds", "table_format")
 """Settings that hold for all PBXs of a run."""
 
 _WORDS = {
@@ -110,6 +110,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "volatile": _texts,
     "parallel": _integer,
     "busy_timeout_seconds": _number,
+    "table_format": _text,
 }
 """Every setting, and what makes its value."""
 

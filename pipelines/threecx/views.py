@@ -48,14 +48,19 @@ _CATEGORIES = {
 _FIELD = {
     "duckdb": "unnest(from_json(n.fields, '[\"varchar\"]'))",
     "postgres": "json_array_elements_text(cast(n.fields as json))",
+    "spark": "explode(from_json(n.fields, 'array<string>'))",
 }
 """Dialect → each entry of the JSON list `n.fields`, as a row of its own."""
 
 _EXTRA_VALUE = {
     "duckdb": "json_extract_string({row}.extra, '/' || replace(replace(substr(n.field, 7), '~', '~0'), '/', '~1'))",
     "postgres": "json_extract_path_text(cast({row}.extra as json), substr(n.field, 7))",
+    "spark": "element_at(from_json({row}.extra, 'map<string,string>'), substr(n.field, 7))",
 }
 """Dialect → the text of the property of `extra` that `n.field` names."""
+
+_MATERIALIZED = ("duckdb", "postgres")
+"""Dialects that know `with … as materialized`."""
 
 
 def category(field: str) -> str:
@@ -100,7 +105,11 @@ def view_purpose(name: str) -> str:
 def _carried(statement: str, dialect: str) -> str:
     import sqlglot  # only for destinations other than DuckDB
 
-    return sqlglot.transpile(statement, read="duckdb", write=dialect, pretty=True, comments=False)[0]
+    tree = sqlglot.parse_one(statement, read="duckdb")
+    if dialect not in _MATERIALIZED:
+        for query in tree.find_all(sqlglot.exp.CTE):
+            query.set("materialized", None)
+    return tree.sql(dialect=dialect, pretty=True, comments=False)
 
 
 def _text(name: str, prefix: str, dialect: str) -> str:

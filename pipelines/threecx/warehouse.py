@@ -25,7 +25,7 @@ from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.sql_client import WithSqlClient
 
 from pipelines.threecx.ask import History, Row
-from pipelines.threecx.destination import Destination
+from pipelines.threecx.destination import Database
 from pipelines.threecx.dialect import carried, is_question
 from pipelines.threecx.errors import DestinationError, first_line
 from pipelines.threecx.place import Place
@@ -39,7 +39,7 @@ _MARK = "threecx_views"
 """A view of one row, which says what statements made the others."""
 
 
-class Warehouse(Destination):
+class Warehouse(Database):
     """A dataset of such a destination. One that is opened for loading keeps other loads away, where it can be locked.
 
     Raises SettingsError when dlt cannot reach such a destination, DestinationError when it does not answer.
@@ -213,11 +213,12 @@ def client_of(place: Place) -> tuple[Any, Any]:
         packages = " ".join(error.dependencies)
         raise SettingsError(asked, f"it needs {packages}, which is not installed", f"pip install {packages}") from error
     except ConfigurationException as error:
+        key = "bucket_url" if place.is_lake else "credentials"
         raise SettingsError(
             asked,
-            "dlt lacks its credentials or cannot read them",
-            f"Set [destination.{place.destination}.credentials] in .dlt/secrets.toml, or "
-            f"DESTINATION__{place.destination.upper()}__CREDENTIALS",
+            f"dlt finds no {key} that it can use",
+            f"Set {key} in [destination.{place.destination}] of .dlt/secrets.toml, or "
+            f"DESTINATION__{place.destination.upper()}__{key.upper()}",
         ) from error
 
 

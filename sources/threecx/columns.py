@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from dlt.common.data_types import TDataType
+    from dlt.common.schema.typing import TColumnSchema
 
 __all__ = ["COLUMNS", "DLT_COLUMNS", "SECRET_NAME", "Column", "ColumnType"]
 
@@ -90,7 +94,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 """The device columns, in the order of a row; `device_id` goes before them and `extra` after."""
 
-_DLT_TYPES = {
+_DLT_TYPES: dict[ColumnType, TDataType] = {
     "text": "text",
     "integer": "bigint",
     "boolean": "bool",
@@ -99,7 +103,7 @@ _DLT_TYPES = {
     "secret": "text",
 }
 
-DLT_COLUMNS: dict[str, dict[str, Any]] = {
+DLT_COLUMNS: dict[str, TColumnSchema] = {
     "device_id": {"data_type": "bigint", "nullable": False},
     **{column.name: {"data_type": _DLT_TYPES[column.type]} for column in COLUMNS},
     "extra": {"data_type": "text"},

@@ -325,7 +325,7 @@ def test_any_json_becomes_a_row_whose_columns_have_their_types(item: dict[str, A
     row = row_of(item, KEY)
     types: dict[str, type | tuple[type, ...]] = {"text": str, "bigint": int, "bool": bool, "timestamp": datetime}
     for name, value in row.items():
-        expected = types[DLT_COLUMNS[name]["data_type"]]
+        expected = types[str(DLT_COLUMNS[name]["data_type"])]
         assert value is None or (isinstance(value, expected) and isinstance(value, bool) == (expected is bool)), name
     if row["extra"]:
         names = {name for path in json.loads(row["extra"]) for name in path.split(".")}

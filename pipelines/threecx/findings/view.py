@@ -34,7 +34,7 @@ def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
     lasting = [rule for rule in chosen if rule.condition]
     holds = [f"({rule.condition}) is true as holds_{rule.id}" for rule in lasting]
     last_without = [
-        f"max(case when not p.holds_{rule.id} then timestamptz 'infinity'"
+        f"max(case when not p.holds_{rule.id} then timestamptz '9999-12-31'"
         f" when v.change = 'removed' or ({rule.condition}) is not true then v.observed_at end) as {rule.id}"
         for rule in lasting
     ]

@@ -5,10 +5,15 @@ with latest as (
         v.device_id,
         max(v.observed_at) as observed_at,
         min(v.observed_at) as first_seen_at,
-        max(case when v.change in ('added', 'changed', 'returned') then v.observed_at end) as last_changed_at,
-        count(distinct case when v.change not in ('removed', 'refreshed') then v.observed_at end) as versions
+        max(case when v.change in ('added', 'changed', 'returned') then v.observed_at end) as last_changed_at
     from {schema}device_versions v
     where {is_complete}
+    group by v.pbx, v.device_id
+), counted as (
+    -- apart, because it costs more than all the rest, and only who asks for it
+    select v.pbx, v.device_id, count(distinct v.observed_at) as versions
+    from {schema}device_versions v
+    where v.change not in ('removed', 'refreshed') and {is_complete}
     group by v.pbx, v.device_id
 ), confirmed as (
     select s.pbx, max(s.taken_at) as last_confirmed_at from {schema}complete_snapshots s group by s.pbx
@@ -19,7 +24,6 @@ with latest as (
         l.first_seen_at,
         l.last_changed_at,
         c.last_confirmed_at,
-        l.versions,
         {columns:v},
         row_number() over (partition by v.pbx, v.device_id order by v.observed_at) as copy_number
     from latest l
@@ -34,7 +38,8 @@ select
     d.first_seen_at,
     d.last_changed_at,
     d.last_confirmed_at,
-    d.versions,
+    n.versions,
     {columns:d}
 from loaded d
+left join counted n on n.pbx = d.pbx and n.device_id = d.device_id
 where d.copy_number = 1

@@ -1,12 +1,24 @@
 -- one row per rule and device that it finds; a finding about a whole PBX has no device
-with phones as materialized (
-    select distinct d.pbx, d.device_id, {columns:d},
-        nullif(regexp_replace(d.ip_address, '[^.]*$', ''), '') as subnet
-    from {schema}devices d
+with latest as (
+    select v.pbx, v.device_id, max(v.observed_at) as observed_at
+    from {schema}device_versions v
+    where exists (
+        select 1 from {schema}complete_snapshots s where s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+    )
+    group by v.pbx, v.device_id
+), phones as materialized (
+    select distinct v.pbx, v.device_id, {columns:v},
+        nullif(regexp_replace(v.ip_address, '[^.]*$', ''), '') as subnet
+    from latest l
+    join {schema}device_versions v
+        on v.pbx = l.pbx and v.device_id = l.device_id and v.observed_at = l.observed_at
+    where v.change <> 'removed'
 ), log as not materialized (
     select v.pbx, v.device_id, v.observed_at, v.change, v.changed_fields, {columns:v}
     from {schema}device_versions v
-    join {schema}complete_snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+    where exists (
+        select 1 from {schema}complete_snapshots s where s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+    )
 ), last_removals as (
     select v.*, row_number() over (partition by v.pbx, v.device_id order by v.observed_at desc) as number
     from log v
@@ -27,8 +39,11 @@ with phones as materialized (
     group by v.pbx, v.device_id
 ), began as materialized (
     select v.pbx, v.device_id, {began}
-    from log v
+    from {schema}device_versions v
     join last_without w on w.pbx = v.pbx and w.device_id = v.device_id
+    where exists (
+        select 1 from {schema}complete_snapshots s where s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+    )
     group by v.pbx, v.device_id
 ), found as (
 {rules}
