@@ -22,12 +22,12 @@ demo: $(READY) ## several days of a simulated 3CX, and what the history answers
 test: $(READY) ## all tests, offline, in some minutes
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(READY) ## format, lint, types, import rules, then all tests
+check: $(READY) ## format, lint, types, layers and generated documents
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m tests.docs.documents
 
 bench: $(READY) ## how fast, and how much memory
 	$(BIN)/python -m tests.benchmarks
@@ -37,7 +37,7 @@ prove: $(READY) $(SPARK) ## the long proofs: many random histories, walks and cr
 	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -s tests/proofs
 
 docs: $(READY) ## what the code knows of README.md and docs/, written anew
-	$(BIN)/python -m tests.documents --write
+	$(BIN)/python -m tests.docs.documents --write
 
 format: $(READY) ## format and repair what can be repaired
 	$(BIN)/ruff format $(CHECKED)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.threecx.simulator import Simulator
-from pipelines.threecx.values import variable
+from dlt_threecx.settings.keys import variable
+from dlt_threecx.simulator import Simulator
 
 __all__ = ["ROOT", "Ran", "python", "settings_of", "threecx"]
 
 ROOT = Path(__file__).resolve().parent.parent
-_RUN = "from pipelines.threecx.cli import main; main()"
+_RUN = "from dlt_threecx.cli import main; main()"
 
 
 @dataclass(frozen=True)

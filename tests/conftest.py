@@ -1,4 +1,4 @@
-"""Keeps every test away from the developer's own settings, secrets and dlt folders."""
+"""Keeps every test away from the developer's settings and dlt folders; a PBX, and a project synced from it."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from dlt_threecx.simulator import Fleet
+from tests.rig import Rig, rigs
 
 _STEERS_DLT = ("SOURCES__", "DESTINATION__", "PIPELINE__", "LOAD__", "RUNTIME__", "DLT_", "THREECX_", "XDG_")
 
@@ -39,3 +42,13 @@ def _isolated_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         _isolate(patch, tmp_path_factory.mktemp("isolated"))
         yield
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet(devices=130, seed=11)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, fleet: Fleet) -> Iterator[Rig]:
+    yield from rigs(tmp_path / "project", fleet)

@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines.threecx.tables import TABLES
-from pipelines.threecx.views import view_statements
+from dlt_threecx.tables import TABLES
+from dlt_threecx.views.views import view_statements
 
 __all__ = ["NOW", "Day", "Devices", "When", "days_ago", "empty_history", "write_attempt", "write_days"]
 

@@ -1,6 +1,7 @@
 """The repository keeps its own promises: layout, import rules, lock, and what the packages hold."""
 
 import ast
+import graphlib
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "sources" / "threecx"
-SIMULATOR = ROOT / "pipelines" / "threecx" / "simulator"
-SHIPPED = ("sources/threecx", "pipelines/threecx")
+PACKAGE = ROOT / "pipelines" / "dlt_threecx"
+SIMULATOR = PACKAGE / "simulator"
 
 LEFT_LYING_AROUND = (
     ".dlt/secrets.toml",
@@ -24,10 +26,10 @@ LEFT_LYING_AROUND = (
     "sources/.dlt/secrets.toml",
     "sources/threecx/.dlt/secrets.toml",
     "sources/threecx/secrets.toml",
-    "pipelines/threecx/secrets.toml",
-    "pipelines/threecx/threecx.duckdb",
-    "pipelines/threecx/threecx.duckdb.wal",
-    "pipelines/threecx/.threecx/pipelines/state.json",
+    "pipelines/dlt_threecx/secrets.toml",
+    "pipelines/dlt_threecx/phones.duckdb",
+    "pipelines/dlt_threecx/phones.duckdb.wal",
+    "pipelines/dlt_threecx/.threecx/pipelines/state.json",
     "sources/threecx.duckdb",
     "tests/threecx.duckdb",
     "threecx.duckdb",
@@ -39,9 +41,24 @@ LEFT_LYING_AROUND = (
 # layout
 
 
-@pytest.mark.parametrize("folder", ["sources", "pipelines"])
-def test_a_path_is_the_import_name(folder: str) -> None:
-    assert not (ROOT / folder / "__init__.py").exists()
+def test_the_reader_stands_in_the_package_by_a_link_and_not_as_a_copy() -> None:
+    link = PACKAGE / "source"
+    assert link.is_symlink()
+    assert link.readlink() == Path("../../sources/threecx")
+
+
+def test_no_folder_is_crowded_and_every_one_says_what_it_holds() -> None:
+    modules = Counter(file.parent for file in PACKAGE.rglob("*.py"))
+    assert {str(folder.relative_to(ROOT)) for folder, count in modules.items() if count > 17} == set()
+    silent = [folder for folder in modules if not (folder / "__init__.py").is_file()]
+    assert silent == []
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """The layers of import-linter order folders; this orders the files within them."""
+    graph = {name: _module_imports(name, file) for name, file in _modules().items()}
+    sorter = graphlib.TopologicalSorter(graph)
+    sorter.prepare()  # raises CycleError, which names the circle
 
 
 def test_the_committed_settings_are_harmless() -> None:
@@ -58,6 +75,27 @@ def test_the_secrets_template_holds_placeholders_only() -> None:
 
 
 # import rules that import-linter cannot say
+
+
+def _modules() -> dict[str, Path]:
+    """Import name → file, of all modules of the package; a package has the name of its folder."""
+    found = {}
+    for file in sorted({*PACKAGE.rglob("*.py"), *(PACKAGE / "source").glob("*.py")}):
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def _module_imports(name: str, file: Path) -> set[str]:
+    """The modules of the package that a module imports, wherever in the file the import stands."""
+    modules, found = _modules(), set()
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+            target = ".".join(filter(None, (base if node.level else "", node.module)))
+            found |= {n if (n := f"{target}.{alias.name}") in modules else target for alias in node.names}
+    return {one for one in found if one in modules and one != name}
 
 
 def _imports(file: Path) -> Iterator[tuple[int, str]]:
@@ -89,8 +127,8 @@ def test_the_simulator_imports_nothing_of_what_it_tests() -> None:
         if level > len(file.relative_to(SIMULATOR).parts)
         or (
             level == 0
-            and name.split(".")[0] in {"sources", "pipelines", "tests"}
-            and not f"{name}.".startswith("pipelines.threecx.simulator.")
+            and name.split(".")[0] in {"dlt_threecx", "tests"}
+            and not f"{name}.".startswith("dlt_threecx.simulator.")
         )
     ]
     assert foreign == []
@@ -163,18 +201,24 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def _shipped() -> set[str]:
-    """The modules, SQL and type marker that belong to a user."""
+    """The modules, SQL and type marker that belong to a user, below the folder of the package."""
     return {
-        file.relative_to(ROOT).as_posix()
-        for folder in SHIPPED
-        for file in (ROOT / folder).rglob("*")
+        file.relative_to(PACKAGE).as_posix()
+        for folder in (PACKAGE, PACKAGE / "source")
+        for file in folder.rglob("*")
         if file.suffix in {".py", ".sql"} or file.name == "py.typed"
     }
 
 
-@pytest.mark.parametrize("package", ["wheel", "sdist"])
-def test_a_package_holds_every_module_and_view(packages: dict[str, set[str]], package: str) -> None:
-    assert _shipped() - packages[package] == set()
+def test_the_wheel_holds_every_module_and_view(packages: dict[str, set[str]]) -> None:
+    assert {f"dlt_threecx/{path}" for path in _shipped()} - packages["wheel"] == set()
+    assert "dlt_threecx/source/walk.py" in packages["wheel"]
+    assert "dlt_threecx/py.typed" in packages["wheel"]
+
+
+def test_the_sdist_holds_every_module_and_view(packages: dict[str, set[str]]) -> None:
+    assert {f"pipelines/dlt_threecx/{path}" for path in _shipped()} - packages["sdist"] == set()
+    assert "sources/threecx/walk.py" in packages["sdist"]
 
 
 @pytest.mark.parametrize("package", ["wheel", "sdist"])
@@ -183,9 +227,9 @@ def test_a_package_holds_no_secret_and_no_database(packages: dict[str, set[str]]
     assert [path for path in packages[package] if private.search(path)] == []
 
 
-def test_the_wheel_holds_nothing_but_the_code(packages: dict[str, set[str]]) -> None:
-    others = [path for path in packages["wheel"] if not path.startswith(("dlt_threecx-", *SHIPPED))]
-    assert others == []
+def test_the_wheel_installs_one_top_level_name(packages: dict[str, set[str]]) -> None:
+    names = {path.partition("/")[0] for path in packages["wheel"]}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"dlt_threecx"}
 
 
 def test_the_sdist_can_be_checked_by_whoever_has_only_it(packages: dict[str, set[str]]) -> None:

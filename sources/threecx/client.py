@@ -7,8 +7,6 @@ origin only.
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +15,7 @@ from urllib.parse import quote, quote_plus
 from .auth import Token, TokenStore, token_from
 from .errors import LOOK, CredentialsError, ProtocolError, QueryError, ThreecxError, quoted
 from .settings import Settings
+from .strict_json import json_fault, strict_json
 from .transport import Answer, Transport
 
 __all__ = ["Client"]
@@ -81,12 +80,12 @@ class Client:
     def _parsed(self, asked: str, answer: Answer, token: Token | None = None) -> Any:
         try:
             value = self._quick(answer.body) if self._quick else None
-            return _json(answer.body.decode("utf-8-sig")) if value is None else value
+            return strict_json(answer.body.decode("utf-8-sig")) if value is None else value
         except (ValueError, RecursionError) as error:
             kind = self._quoted(answer.headers.get("Content-Type", "no type"), token)
             raise ProtocolError(
                 asked,
-                f"the answer is no valid JSON (HTTP {answer.status}, {kind}, {_json_fault(error)})",
+                f"the answer is no valid JSON (HTTP {answer.status}, {kind}, {json_fault(error)})",
                 LOOK,
                 status=answer.status,
             ) from error
@@ -165,53 +164,4 @@ class Client:
         return quoted(text, (*secrets, *map(quote_plus, secrets), *map(quote, secrets)))
 
 
-class DuplicateKeyError(ValueError):
-    """A JSON object names a property twice."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise DuplicateKeyError
-    return result
-
-
-def _json(text: str) -> Any:
-    """The value of a JSON text, fit for any destination. Raises ValueError for NaN, Infinity and doubled names."""
-    value = _DECODER.decode(text)
-    return _storable(value) if _UNSTORABLE_ESCAPE.search(text) else value
-
-
-def _storable(value: Any) -> Any:
-    """The value with U+FFFD for what Arrow and PostgreSQL cannot store: halves of surrogate pairs, and NUL."""
-    if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_storable(inner) for inner in value]
-    if isinstance(value, dict):
-        return _object([(_storable(name), _storable(inner)) for name, inner in value.items()])
-    return value
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_finite, parse_float=_finite)
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# UTF-8 itself holds no surrogates, and JSON no bare NUL: they can only come as escapes.
-_UNSTORABLE_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _MEND_QUERY = "Mend the option that it names (filter, search, orderby, select, expand, top or skip)"
-
-
-def _json_fault(error: Exception) -> str:
-    if isinstance(error, DuplicateKeyError):
-        return "a property stands twice in one object"
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return "cut off or malformed"

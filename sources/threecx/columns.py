@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from dlt.common.data_types import TDataType
     from dlt.common.schema.typing import TColumnSchema
 
-__all__ = ["COLUMNS", "DLT_COLUMNS", "SECRET_NAME", "Column", "ColumnType"]
+__all__ = ["COLUMNS", "DLT_COLUMNS", "Column", "ColumnType"]
 
 ColumnType = Literal["text", "integer", "boolean", "time", "json", "secret"]
 
@@ -109,6 +108,3 @@ DLT_COLUMNS: dict[str, TColumnSchema] = {
     "extra": {"data_type": "text"},
 }
 """Name and dlt hints of every column of a row, in order."""
-
-SECRET_NAME = re.compile("password|secret|token|pin|key|link", re.IGNORECASE)
-"""A property whose name holds one of these is a secret, wherever the API puts it."""

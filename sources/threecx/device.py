@@ -6,8 +6,6 @@ null, or properties that are missing (the API leaves nulls out), are None.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 from datetime import UTC, datetime
@@ -15,18 +13,11 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any
 
-from .columns import COLUMNS, DLT_COLUMNS, SECRET_NAME, Column, ColumnType
+from .columns import COLUMNS, Column, ColumnType
 from .errors import ProtocolError
+from .redaction import SECRET_NAME, fingerprint_of, without_secrets
 
-__all__ = [
-    "COLUMNS",
-    "DLT_COLUMNS",
-    "SECRET_NAME",
-    "Column",
-    "DeviceReader",
-    "fingerprint_of",
-    "without_secrets",
-]
+__all__ = ["DeviceReader", "normal_mac"]
 
 _TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 _PYTHON_TYPES = {"text": str, "boolean": bool, "integer": int}
@@ -181,23 +172,6 @@ def normal_mac(text: str) -> str:
         return text
     digits = _NOT_HEX.sub("", text)
     return digits.upper() if _HEX12.fullmatch(digits) else text
-
-
-def without_secrets(value: Any) -> Any:
-    """The value without properties that are secrets by name, at any depth."""
-    if isinstance(value, dict):
-        return {name: without_secrets(v) for name, v in value.items() if not SECRET_NAME.search(name)}
-    if isinstance(value, list):
-        return [without_secrets(v) for v in value]
-    return value
-
-
-def fingerprint_of(secret: Any, key: bytes | None) -> str | None:
-    """First 16 hex digits of HMAC-SHA-256; None without a key or for an empty secret."""
-    if key is None or secret == "":
-        return None
-    text = secret if isinstance(secret, str) else json.dumps(secret, sort_keys=True)
-    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()[:16]
 
 
 def _converted(column_type: ColumnType, value: Any) -> Any:

@@ -11,7 +11,8 @@ from dlt.common import logger
 from dlt.extract import DltResource
 
 from .client import Client
-from .device import DLT_COLUMNS, DeviceReader
+from .columns import DLT_COLUMNS
+from .device import DeviceReader
 from .query import Query
 from .settings import PAGE_SIZE, PLACEHOLDERS, Consistency, Settings
 from .walk import Item, walk

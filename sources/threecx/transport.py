@@ -6,20 +6,14 @@ REQUESTS_CA_BUNDLE; this machine itself is never asked through a proxy, and no .
 
 from __future__ import annotations
 
-import http.client
-import io
 import math
-import os
-import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,8 +21,10 @@ import requests
 import urllib3
 
 from .auth import Token
-from .errors import LOOK, ProtocolError, SettingsError, ThreecxError, UnreachableError, quoted
+from .deadline import Adapter
+from .errors import LOOK, ProtocolError, ThreecxError, UnreachableError, quoted
 from .settings import Settings
+from .tls import trusted_certificates
 
 __all__ = ["Answer", "Transport"]
 
@@ -59,10 +55,10 @@ class Transport:
         self._settings = settings
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._trusted = _trusted(settings)
+        self._trusted = trusted_certificates(settings)
         self._proxies = {} if settings.is_loopback else requests.utils.get_environ_proxies(settings.base_url)
         self._timeout = urllib3.Timeout(connect=settings.timeout_seconds, read=settings.timeout_seconds)
-        self._adapter = _Adapter(pool_maxsize=settings.pages_in_flight)
+        self._adapter = Adapter(pool_maxsize=settings.pages_in_flight)
 
     def close(self) -> None:
         """Closes the connections; what other threads still ask for is not asked for again."""
@@ -176,94 +172,6 @@ class Transport:
         else:
             got = f"{_connection_fault(error)} {base} ({_times(attempts)})"
         return UnreachableError(asked, got, "Check base_url, the port, the firewall and that the PBX is running")
-
-
-class _UntilDeadline(io.RawIOBase):
-    """The bytes of one answer, headers included, until the socket's time-out has passed once in all.
-
-    A socket's own time-out begins anew with every byte, so a server that drips could hold a run for ever.
-    """
-
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
-        self._sock, self._raw = sock, raw
-        self._ends_at = time.monotonic() + (sock.gettimeout() or 0.0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp.detach()))
-
-
-class _HttpConnection(urllib3.connection.HTTPConnection):
-    response_class = _Response
-
-
-class _HttpsConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Response
-
-
-class _HttpPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if proxy.lower().startswith("http"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-def _trusted(settings: Settings) -> str | bool:
-    """What certificates are checked against: a file or folder, True for the usual authorities, False for nothing."""
-    if not settings.ca_file and not settings.verify_tls:
-        return False
-    names = {"ca_file": settings.ca_file}
-    names |= {name: os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
-    for name, path in names.items():
-        if path:
-            _check_certificates(name, Path(path))
-            return path
-    return True
-
-
-def _check_certificates(name: str, path: Path) -> None:
-    """Raises SettingsError; without this a wrong path would look like a PBX that cannot be reached."""
-    try:
-        if name == "ca_file" and path.is_file():
-            ssl.create_default_context(cafile=path)
-        else:
-            path.stat()
-    except OSError as error:
-        raise SettingsError(
-            f"setting {name}", f"no certificates can be read from '{path}'", "Give a file in PEM format"
-        ) from error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.threecx.values import variable
+from dlt_threecx.settings.keys import variable
 
 ROOT = Path(__file__).resolve().parents[2]
 

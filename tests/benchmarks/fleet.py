@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.threecx.values import variable
+from dlt_threecx.settings.keys import variable
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-c", "from pipelines.threecx.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from dlt_threecx.cli import main; main()"]
 
 
 @dataclass(frozen=True)

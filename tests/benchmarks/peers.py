@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.threecx.values import variable
+from dlt_threecx.settings.keys import variable
 
 PAGE = 100
 
 
 def threecx(folder: Path) -> None:
     """Ours: read, proven, compared, loaded."""
-    from pipelines.threecx.config import load_config
-    from pipelines.threecx.sync import sync
+    from dlt_threecx.settings.config import load_config
+    from dlt_threecx.sync import sync
 
     [result] = sync(load_config(folder, os.environ), db=folder / "ours.duckdb", dataset="threecx")
     if result.error:

@@ -21,7 +21,7 @@ import duckdb
 from tests.literal import empty_history
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-c", "from pipelines.threecx.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from dlt_threecx.cli import main; main()"]
 HOURS = 365 * 24
 
 _SNAPSHOTS = """

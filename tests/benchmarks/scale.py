@@ -18,10 +18,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.threecx.config import Config, PbxConfig, RunConfig
-from pipelines.threecx.simulator import Fleet, Simulator
-from pipelines.threecx.sync import sync
-from sources.threecx.settings import Settings
+from dlt_threecx.settings.config import Config, PbxConfig, RunConfig
+from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.source.settings import Settings
+from dlt_threecx.sync import sync
 
 _OLD_ID = "'20000101T000000.000000Z-' || lpad(copy::varchar, 6, '0') || '-' || {table}.snapshot_id"
 _HASH = "sha256({table}.snapshot_id || copy::varchar || {text})"

@@ -5,7 +5,7 @@ Prints its address, client id and secret. A line on stdin lets one device in a h
 
 import sys
 
-from pipelines.threecx.simulator import Fleet, Simulator
+from dlt_threecx.simulator import Fleet, Simulator
 
 
 def main() -> None:

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from pipelines.threecx.ask import open_history
-from pipelines.threecx.place import Place
-from pipelines.threecx.simulator import Fleet, Simulator
-from pipelines.threecx.sync import sync
-from pipelines.threecx.views import VIEWS
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.open import open_history
+from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.sync import sync
+from dlt_threecx.views.views import VIEWS
 from tests.commands import ROOT
-from tests.history.rig import Rig
-from tests.lakes import lake_environ
+from tests.destinations.lakes import lake_environ
+from tests.rig import Rig
 
 DAYS = 4
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HistoryLocation]:
     folder = tmp_path_factory.mktemp("spark")
     fleet = Fleet(devices=40, seed=7)
     with Simulator(fleet) as simulator, pytest.MonkeyPatch.context() as patch:
@@ -34,25 +34,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             (result,) = sync(replace(rig.config(), destination="filesystem"), db=rig.db, dataset="threecx")
             assert result.error is None
             fleet.next_day()
-        yield Place(rig.db, destination="filesystem", project=folder)
+        yield HistoryLocation(rig.db, destination="filesystem", project=folder)
 
 
 @pytest.fixture(scope="module")
-def spark(place: Place) -> Iterator[Any]:
+def spark(location: HistoryLocation) -> Iterator[Any]:
     """What the documentation shows, over these files."""
     text = (ROOT / "docs" / "destinations.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(from pyspark.*?)```", text, re.DOTALL)
     given: dict[str, Any] = {}
-    exec(code.replace("/data/lake", str(place.project / "lake")), given)
+    exec(code.replace("/data/lake", str(location.project / "lake")), given)
     yield given["spark"]
     given["spark"].stop()
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_spark_says_the_same(place: Place, spark: Any, view: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in lake_environ(place.project / "lake", "parquet").items():
+def test_spark_says_the_same(location: HistoryLocation, spark: Any, view: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in lake_environ(location.project / "lake", "parquet").items():
         monkeypatch.setenv(name, value)
-    with open_history(place) as history:
+    with open_history(location) as history:
         names, rows = history.rows(f"select * from {view}")
         here = sorted(tuple(map(_text, row)) for row in rows)
     there = spark.sql(f"select * from threecx.{view}")

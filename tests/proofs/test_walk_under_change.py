@@ -13,9 +13,9 @@ import pytest
 import requests
 from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
 
-from sources.threecx.errors import DriftError
-from sources.threecx.query import Query
-from sources.threecx.walk import walk
+from dlt_threecx.source.errors import DriftError
+from dlt_threecx.source.query import Query
+from dlt_threecx.source.walk import walk
 from tests.source.moving import Editor, Moving, initial
 from tests.source.reading import Items
 

@@ -5,7 +5,7 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from pipelines.threecx.simulator import Simulator
+from dlt_threecx.simulator import Simulator
 
 FORM = "application/x-www-form-urlencoded"
 

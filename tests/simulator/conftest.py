@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.threecx.simulator import Fleet, Simulator
+from dlt_threecx.simulator import Fleet, Simulator
 from tests.simulator.client import Client
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.threecx.simulator import FAULTS, Fleet, Simulator
+from dlt_threecx.simulator import FAULTS, Fleet, Simulator
 from tests.simulator.client import FORM, Client, devices_path
 
 NAMES = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.threecx.simulator import SHAPES, Day, Fleet, Simulator
+from dlt_threecx.simulator import SHAPES, Day, Fleet, Simulator
 from tests.simulator.client import Client
 
 

@@ -1,6 +1,6 @@
 """A fleet that changes while it is read, and the record of what it was at each moment."""
 
-from pipelines.threecx.simulator import Fleet, Simulator
+from dlt_threecx.simulator import Fleet, Simulator
 from tests.simulator.client import Client
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.threecx.simulator import Fleet, Simulator
+from dlt_threecx.simulator import Fleet, Simulator
 from tests.simulator.client import Client
 
 

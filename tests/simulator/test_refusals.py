@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.threecx.simulator import Fleet
+from dlt_threecx.simulator import Fleet
 from tests.simulator.client import Client
 
 REFUSED = {

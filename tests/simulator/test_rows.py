@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.threecx.simulator import SHAPES, Fleet, Simulator
+from dlt_threecx.simulator import SHAPES, Fleet, Simulator
 from tests.simulator.client import Client
 
 REGISTRAR: dict[str, type] = {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import pipelines.threecx.simulator
-from pipelines.threecx.simulator import FAULTS, Fleet, Simulator
+import dlt_threecx.simulator
+from dlt_threecx.simulator import FAULTS, Fleet, Simulator
 from tests.simulator.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,15 +125,15 @@ def test_a_delay_is_waited_for(fleet: Fleet) -> None:
 
 
 def test_the_package_says_what_it_does_not_imitate_and_names_what_is_public() -> None:
-    assert "Not imitated:" in (pipelines.threecx.simulator.__doc__ or "")
-    for name in pipelines.threecx.simulator.__all__:
-        assert hasattr(pipelines.threecx.simulator, name)
+    assert "Not imitated:" in (dlt_threecx.simulator.__doc__ or "")
+    for name in dlt_threecx.simulator.__all__:
+        assert hasattr(dlt_threecx.simulator, name)
     assert all(re.fullmatch(r"[a-z0-9_]+", name) and about for name, about in FAULTS.items())
 
 
 def test_importing_it_loads_neither_parser_nor_server() -> None:
     code = (
-        "import sys, pipelines.threecx.simulator\n"
+        "import sys, dlt_threecx.simulator\n"
         "print(sorted({'odata_query', 'socketserver', 'http.server', 'dlt'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

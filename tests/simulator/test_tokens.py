@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pipelines.threecx.simulator import CLIENT_SECRET, Fleet, Simulator
+from dlt_threecx.simulator import CLIENT_SECRET, Fleet, Simulator
 from tests.simulator.client import FORM, Client
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.threecx.simulator import Fleet, Simulator
+from dlt_threecx.simulator import Fleet, Simulator
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qs
 
-from sources.threecx.client import Client
-from sources.threecx.settings import Settings
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.settings import Settings
 
 State = dict[int, int]
 """Id → value."""

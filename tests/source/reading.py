@@ -3,11 +3,11 @@
 from contextlib import closing
 from typing import Any
 
-from pipelines.threecx.simulator import Simulator
-from sources.threecx.client import Client
-from sources.threecx.query import Query
-from sources.threecx.settings import Settings
-from sources.threecx.walk import Item, Walked, walk
+from dlt_threecx.simulator import Simulator
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.query import Query
+from dlt_threecx.source.settings import Settings
+from dlt_threecx.source.walk import Item, Walked, walk
 
 ALL = Query(expand="DN")
 QUICK: dict[str, Any] = {"timeout_seconds": 5, "backoff_seconds": 0.001}

@@ -11,7 +11,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Event, Lock, Thread
 from typing import Any, NamedTuple
 
-from sources.threecx.settings import Settings
+from dlt_threecx.source.settings import Settings
 from tests.source.reading import QUICK
 
 SECRET = "pw-secret-scripted"

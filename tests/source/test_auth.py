@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.threecx.simulator import FAULTS, Simulator
-from sources.threecx.auth import MAX_RENEWALS, TOKEN_MARGIN_SECONDS, Token, TokenStore, token_from
-from sources.threecx.client import Client
-from sources.threecx.errors import CredentialsError, ProtocolError, ThreecxError, UnreachableError
+from dlt_threecx.simulator import FAULTS, Simulator
+from dlt_threecx.source.auth import MAX_RENEWALS, TOKEN_MARGIN_SECONDS, Token, TokenStore, token_from
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.errors import CredentialsError, ProtocolError, ThreecxError, UnreachableError
 from tests.source.reading import read, rows, settings_of
 from tests.source.scripted import SECRET, TOKEN, Asked, Reply, Scripted, json_reply, reply, token_reply, with_token
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.threecx.simulator import FAULTS, Fleet, Simulator
-from sources.threecx.client import Client
-from sources.threecx.errors import (
+from dlt_threecx.simulator import FAULTS, Fleet, Simulator
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.errors import (
     CredentialsError,
     DriftError,
     ProtocolError,
@@ -23,7 +23,7 @@ from sources.threecx.errors import (
     UnreachableError,
     quoted,
 )
-from sources.threecx.walk import walk
+from dlt_threecx.source.walk import walk
 from tests.source.reading import ALL, Items, read, rows, settings_of
 from tests.source.scripted import SECRET, TOKEN, Asked, Reply, Scripted, json_reply, reply, token_reply, with_token
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.threecx.simulator import SHAPES, Fleet
-from sources.threecx.columns import COLUMNS, DLT_COLUMNS, SECRET_NAME
-from sources.threecx.device import DeviceReader, fingerprint_of, normal_mac, without_secrets
-from sources.threecx.errors import ProtocolError
+from dlt_threecx.simulator import SHAPES, Fleet
+from dlt_threecx.source.columns import COLUMNS, DLT_COLUMNS
+from dlt_threecx.source.device import DeviceReader, normal_mac
+from dlt_threecx.source.errors import ProtocolError
+from dlt_threecx.source.redaction import SECRET_NAME, fingerprint_of, without_secrets
 
 KEY = "pw-secret-fingerprint"
 

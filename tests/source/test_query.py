@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.threecx.simulator import Fleet, Simulator
-from sources.threecx.client import Client
-from sources.threecx.errors import QueryError
-from sources.threecx.query import Query, text_literal
+from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.errors import QueryError
+from dlt_threecx.source.query import Query, text_literal
 from tests.source.reading import rows, settings_of
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sources.threecx.errors import SettingsError
-from sources.threecx.settings import PLACEHOLDERS, Settings
+from dlt_threecx.source.errors import SettingsError
+from dlt_threecx.source.settings import PLACEHOLDERS, Settings
 
 KEY: dict[str, Any] = {"client_id": "me", "client_secret": "pw-secret-settings"}
 

@@ -13,11 +13,11 @@ from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from pipelines.threecx.simulator import Fleet, Simulator
-from sources.threecx import threecx_source
-from sources.threecx.columns import DLT_COLUMNS
-from sources.threecx.errors import ProtocolError, QueryError, SettingsError
-from sources.threecx.settings import PLACEHOLDERS
+from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.source import threecx_source
+from dlt_threecx.source.columns import DLT_COLUMNS
+from dlt_threecx.source.errors import ProtocolError, QueryError, SettingsError
+from dlt_threecx.source.settings import PLACEHOLDERS
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.threecx.simulator import Fleet, Simulator
-from sources.threecx.client import Client
-from sources.threecx.errors import CredentialsError, DriftError, ProtocolError, QueryError, ThreecxError
-from sources.threecx.query import Query
-from sources.threecx.walk import Walked, walk
+from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.errors import CredentialsError, DriftError, ProtocolError, QueryError, ThreecxError
+from dlt_threecx.source.query import Query
+from dlt_threecx.source.walk import Walked, walk
 from tests.source.moving import Edit, Editor, Moving, initial
 from tests.source.reading import ALL, Items, read, rows, settings_of
 from tests.source.scripted import Asked, Reply, Scripted, json_reply, reply, with_token

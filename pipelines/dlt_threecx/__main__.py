@@ -1,0 +1,5 @@
+"""`python -m dlt_threecx` is the command `threecx`."""
+
+from dlt_threecx.cli import main
+
+main()

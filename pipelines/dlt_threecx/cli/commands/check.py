@@ -1,0 +1,110 @@
+"""`threecx check`: whether everything is right between here and each PBX."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from dlt_threecx.cli import stderr
+from dlt_threecx.cli.options import connecting, talking, with_format, with_pbx
+from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.settings.config import PbxConfig, load_config
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.errors import CredentialsError, ProtocolError, ThreecxError, UnreachableError
+
+__all__ = ["check"]
+
+_STEPS = ("connect", "token", "role", "list", "count")
+_OWNER = "SystemOwner"
+
+
+class _Checked(NamedTuple):
+    """One PBX: a row per step up to the one that failed, if one did."""
+
+    pbx: str
+    rows: list[tuple[str, str, str, str]]
+    error: ThreecxError | None
+
+
+@click.command(epilog="\b\nExamples:\n  threecx check\n  threecx check --pbx hq --format json")
+@with_pbx
+@connecting
+@with_format
+@talking
+def check(pbx: tuple[str, ...], project: Path, form: Format) -> int:
+    """Connect to each PBX, step by step, and say what to do.
+
+    Steps: connect, token, role, list, count. The first that fails ends the check of its PBX. Two requests
+    are sent, one for a token and one for a single device; nothing is written.
+    """
+    config = load_config(project, os.environ, only=pbx)
+    for text in config.warnings:
+        stderr.warning(text)
+    with ThreadPoolExecutor(config.run.parallel) as pool:
+        checked = list(pool.map(_checked, config.pbxs.values()))
+    write_rows(("pbx", "step", "result", "detail"), [row for one in checked for row in one.rows], form, sys.stdout)
+    sys.stdout.flush()
+    errors = [(one.pbx, one.error) for one in checked if one.error]
+    for name, error in errors:
+        stderr.error(f"PBX '{name}': {error}")
+    return max((error.exit_code for _, error in errors), default=0)
+
+
+def _checked(pbx: PbxConfig) -> _Checked:
+    settings = pbx.settings
+    found = {
+        "connect": settings.base_url,
+        "token": "the given access_token" if settings.access_token else f"client {settings.client_id}",
+    }
+    failure: ThreecxError | None = None
+    with closing(Client(settings)) as client:
+        try:
+            found["role"] = _role(client.token().roles)
+            body = client.get("SipDevices", "$top=1&$count=true")
+            found["list"] = f"3CX {client.version}" if client.version else "the PBX does not name its version"
+            found["count"] = f"{_count(body)} devices"
+        except ThreecxError as error:
+            failure = error
+    failed = _failed_step(failure, found) if failure else None
+    rows = []
+    for step in _STEPS:
+        if failure and step == failed:
+            rows.append((pbx.name, step, "failed", f"{failure.got.rstrip('.')}. {failure.do}"))
+            break
+        rows.append((pbx.name, step, "ok", found[step]))
+    return _Checked(pbx.name, rows, failure)
+
+
+def _failed_step(error: ThreecxError, found: Mapping[str, str]) -> str:
+    if isinstance(error, UnreachableError):
+        return "connect"
+    if "list" in found:
+        return "count"
+    if "role" not in found or (isinstance(error, CredentialsError) and error.status not in (403, 404)):
+        return "token"
+    return "role" if error.status == 403 else "list"
+
+
+def _role(roles: tuple[str, ...]) -> str:
+    if not roles:
+        return "the token names none"
+    text = ", ".join(roles)
+    return text if _OWNER in roles else f"{text}: only {_OWNER} is known to see every device"
+
+
+def _count(body: Mapping[str, object]) -> int:
+    count = body.get("@odata.count")
+    if isinstance(count, int) and not isinstance(count, bool):
+        return count
+    raise ProtocolError(
+        "GET /xapi/v1/SipDevices",
+        "the answer holds no '@odata.count' (HTTP 200)",
+        "Check that base_url is the PBX itself",
+    )

@@ -1,0 +1,167 @@
+"""`threecx findings`: what somebody should look at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from dlt_threecx.cli import stderr
+from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
+from dlt_threecx.cli.output import Format, shown, write_rows
+from dlt_threecx.cli.times import duration_text
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.open import open_history
+from dlt_threecx.errors import suggestion
+from dlt_threecx.findings import SEVERITIES, rules
+from dlt_threecx.findings.waivers import FILE, Waiver, load_waivers
+from dlt_threecx.queries.device_lookup import device_text
+from dlt_threecx.queries.sql_query import SqlQuery
+from dlt_threecx.settings.toml_files import shown_path
+
+__all__ = ["findings"]
+
+REFUSED = 6
+"""Exit code when there is a finding that --fail-on does not let pass."""
+
+EXAMPLES_SHOWN = 10
+"""A table shows so many devices of a rule, unless the rule was asked for."""
+
+_COLUMNS = ("rule", "severity", "pbx", "device_id", "dn_number", "dn_name", "mac", "detail", "since")
+_RULES = {rule.id: rule for rule in rules()}
+
+
+class _Finding(NamedTuple):
+    """A row of the view, what its rule says, and the reason and last day of its waiver."""
+
+    rule: str
+    severity: str
+    pbx: str
+    device_id: int | None
+    dn_number: str | None
+    dn_name: str | None
+    mac: str | None
+    detail: str
+    since: datetime
+    title: str
+    reason: str
+    action: str
+    waived: str | None
+    waived_until: date | None
+
+
+def _checked_rules(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in _RULES:
+            raise click.BadParameter(f"there is no rule '{name}'. {suggestion(name, _RULES)}")
+    return names
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  threecx findings\n"
+    "  threecx findings --severity medium --since 24h\n"
+    "  threecx findings --rule firmware_behind --format csv > behind.csv\n"
+    "  threecx findings --fail-on high || echo 'somebody should look at this'"
+)
+@click.option("--rule", multiple=True, metavar="NAME", callback=_checked_rules, help="Only this rule.")
+@click.option("--severity", type=click.Choice(SEVERITIES), help="Only what is as severe as this, or more.")
+@click.option("--since", type=Time(), metavar="TIME", help="Only what began then or later: 24h (ago), 2026-11-01.")
+@click.option("--waived", is_flag=True, help="Also what a waiver in .dlt/waivers.toml accepts.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit code 6 for anything as severe as this, or more.")
+@with_pbx
+@with_location
+@with_format
+@talking
+def findings(
+    rule: tuple[str, ...],
+    severity: str | None,
+    since: datetime | None,
+    waived: bool,
+    fail_on: str | None,
+    pbx: tuple[str, ...],
+    location: HistoryLocation,
+    form: Format,
+) -> int:
+    """What somebody should look at.
+
+    The severest first, each with the time since which it is so. A table shows ten devices of a rule, all of them with
+    --rule; the other formats have everything. What was looked at and is meant so goes into .dlt/waivers.toml:
+    [[waiver]] with rule, reason and, if you like, pbx, device (Id or MAC) and expires (its last day). A waived finding
+    is not shown and does not fail. Times are UTC.
+    """
+    query = SqlQuery(_COLUMNS, "findings").among("rule", rule).among("pbx", pbx)
+    if severity is not None:
+        query.among("severity", _from(severity))
+    if since is not None:
+        query.where("since >= ?", since)
+    now = datetime.now(UTC)
+    waivers = _good_waivers(location.project, now.date())
+    with open_history(location) as history:
+        _, rows = history.rows(query.sql, query.params)
+        found = sorted((_finding(row, waivers) for row in rows), key=_location)
+    listed = [one for one in found if waived or one.waived is None]
+    if form == "table":
+        sys.stdout.writelines(_told(listed, now, None if rule else EXAMPLES_SHOWN))
+    else:
+        write_rows(_Finding._fields, listed, form, sys.stdout)
+    sys.stdout.flush()
+    if len(listed) < len(found):
+        stderr.note(f"{len(found) - len(listed)} waived and not shown; --waived shows them.")
+    elif not found:
+        stderr.note("Nothing was found.")
+    failing = sum(one.waived is None and one.severity in _from(fail_on) for one in found) if fail_on else 0
+    if failing:
+        stderr.error(f"--fail-on {fail_on}: {failing} of what was found. Mend it, or waive it in .dlt/{FILE}")
+    return REFUSED if failing else 0
+
+
+def _good_waivers(project: Path, today: date) -> list[Waiver]:
+    """Those that have not ended; a warning for each that has."""
+    given = load_waivers(project)
+    for one in given:
+        if one.has_ended(today):
+            stderr.warning(f"{shown_path(project, FILE)}: waiver {one.number} of {one.rule} ended on {one.expires}")
+    return [one for one in given if not one.has_ended(today)]
+
+
+def _finding(row: Sequence[Any], waivers: Sequence[Waiver]) -> _Finding:
+    name, _, pbx, device_id, _, _, mac, _, _ = row
+    rule = _RULES[name]
+    waiver = next((one for one in waivers if one.covers(name, pbx, device_id, mac)), None)
+    accepted = (waiver.reason, waiver.expires) if waiver else (None, None)
+    return _Finding._make((*row, rule.title, rule.reason, rule.action, *accepted))
+
+
+def _location(one: _Finding) -> tuple[Any, ...]:
+    return -SEVERITIES.index(one.severity), one.rule, one.pbx, one.since, one.device_id or 0
+
+
+def _from(severity: str) -> tuple[str, ...]:
+    return SEVERITIES[SEVERITIES.index(severity) :]
+
+
+def _told(found: Sequence[_Finding], now: datetime, at_most: int | None) -> Iterator[str]:
+    """A block per rule: what it is, why, what to do, and the devices."""
+    for number, (name, group) in enumerate(groupby(found, key=lambda one: one.rule)):
+        rule, ones = _RULES[name], list(group)
+        yield "\n" if number else ""
+        yield f"{rule.severity}  {name}  {rule.title}: {len(ones)}\n"
+        yield f"  Why: {rule.reason}\n  To do: {rule.action}\n"
+        yield from (f"  - {_line(one, now)}\n" for one in ones[:at_most])
+        if at_most is not None and len(ones) > at_most:
+            yield f"  … and {len(ones) - at_most} more: threecx findings --rule {name}\n"
+
+
+def _line(one: _Finding, now: datetime) -> str:
+    """`hq · 101 Chloé Horvát (805E0C0EA605) · 96.86.0.45 runs, there is 96.86.0.100 · for 12 d 4 h`."""
+    who = device_text(one.dn_number, one.dn_name, one.mac, one.device_id)
+    waiver = f"waived: {one.waived}" if one.waived else None
+    return " · ".join(
+        shown(part) for part in (one.pbx, who, one.detail, f"for {duration_text(now - one.since)}", waiver) if part
+    )

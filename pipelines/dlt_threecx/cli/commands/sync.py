@@ -1,0 +1,166 @@
+"""`threecx sync`: reads every PBX and adds what is new to the history."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from dlt_threecx.cli import stderr
+from dlt_threecx.cli.options import Part, talking, with_format, with_location, with_pbx
+from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.compare.guards import GUARDS
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.open import open_history
+from dlt_threecx.queries.json_value import plain
+from dlt_threecx.settings.config import Shard, load_config
+from dlt_threecx.source.errors import ThreecxError
+
+if TYPE_CHECKING:
+    from dlt_threecx.compare.decide import SyncResult
+    from dlt_threecx.snapshot.reading import Progress
+
+__all__ = ["sync"]
+
+_COUNTS = ("added", "changed", "removed", "returned", "refreshed", "rebaselined")
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  threecx sync\n"
+    "  threecx sync --pbx hq --format json\n"
+    "  threecx sync --shard 2/5\n"
+    '  threecx sync --accept shrink --because "the Leeds office was closed"'
+)
+@click.option(
+    "--accept",
+    type=click.Choice(list(GUARDS)),
+    multiple=True,
+    help="Let this guard pass in this run; needs --because. Can be given several times.",
+)
+@click.option("--because", metavar="TEXT", help="Why it is accepted; the ledger keeps it.")
+@click.option(
+    "--shard",
+    type=Part(),
+    metavar="K/N",
+    help="Only the PBXs of part K of N, for several workers. The name of a PBX decides which part is its own.",
+)
+@with_pbx
+@with_location
+@with_format
+@talking
+def sync(
+    accept: tuple[str, ...],
+    because: str | None,
+    shard: Shard | None,
+    pbx: tuple[str, ...],
+    location: HistoryLocation,
+    form: Format,
+) -> int:
+    """Read every PBX and add what is new to the history.
+
+    Each PBX is read completely or not at all, and only differences are written. A guard refuses what looks wrong:
+    no devices at all (empty), too many gone (shrink), another filter (scope), another address (identity).
+    JSON has one object per PBX, each on a line.
+    """
+    if bool(accept) != bool(because and because.strip()):
+        raise click.UsageError("--accept and --because need each other.")
+    config = replace(load_config(location.project, os.environ, only=pbx, shard=shard), destination=location.destination)
+    for text in config.warnings:
+        stderr.warning(text)
+    if not config.pbxs:
+        stderr.note(f"Shard {shard} has no PBX: there is nothing to do.")
+        return 0
+
+    from dlt_threecx.compare.decide import Accepted
+    from dlt_threecx.sync import sync as run
+
+    with _progress(len(config.pbxs), config.run.parallel) as progress:
+        results = run(
+            config, db=location.db, dataset=location.dataset, accepted=Accepted(accept, because), progress=progress
+        )
+    _write(results, form)
+    sys.stdout.flush()
+    for result in results:
+        if result.error:
+            stderr.error(f"PBX '{result.row.pbx}': {result.error}")
+    if not pbx and shard is None:
+        _tell_of_removed(location, config.pbxs)
+    return max((result.exit_code for result in results), default=0)
+
+
+def _write(results: Sequence[SyncResult], form: Format) -> None:
+    reports = [result.report() for result in results]
+    if form == "table":
+        sys.stdout.writelines(_line(result) + "\n" for result in results)
+    elif form == "csv":
+        columns = list(reports[0]) if reports else []
+        write_rows(columns, [list(report.values()) for report in reports], form, sys.stdout)
+    else:
+        sys.stdout.writelines(json.dumps(plain(report), ensure_ascii=False) + "\n" for report in reports)
+
+
+def _line(result: SyncResult) -> str:
+    """`hq: 500 devices, 3 added, 1 changed (5 pages, 0.8 s) · chain 1a2b3c4d5e6f`."""
+    row = result.row
+    if row.status != "complete":
+        return f"{row.pbx}: {row.status} ({row.reason}), nothing was written to the history"
+    counts = [f"{count} {name}" for name in _COUNTS if (count := getattr(row, name))]
+    moved = [f"the API moved: {', '.join(result.shape_changes)}"] if result.shape_changes else []
+    what = ", ".join([f"{row.devices} devices", *(counts or ["nothing new"]), *moved])
+    walks = f", {row.walks} walks" if row.walks and row.walks > 1 else ""
+    pages = "1 page" if row.pages == 1 else f"{row.pages} pages"
+    return f"{row.pbx}: {what} ({pages}{walks}, {row.duration_seconds or 0:.1f} s) · chain {row.chain[:12]}"
+
+
+def _tell_of_removed(location: HistoryLocation, names: Container[str]) -> None:
+    """A line for each PBX that the history knows and the settings do not."""
+    try:
+        with open_history(location, wait_seconds=0) as history:
+            known = history.rows("select distinct pbx from snapshots order by pbx")[1]
+            gone = [name for (name,) in known if name not in names]
+    except ThreecxError:
+        # Everything is loaded; somebody else has the history open already. `status` tells it as well.
+        return
+    for name in gone:
+        stderr.note(
+            f"PBX '{name}' is in the history, but not in the settings: it was not read, and nothing was retired."
+        )
+
+
+@contextmanager
+def _progress(pbxs: int, parallel: int) -> Iterator[Progress | None]:
+    """A bar per PBX, on a terminal only; of many PBXs one for all, and one for each that is being read."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        is_many = pbxs > parallel
+        tasks = {"": bars.add_task("PBXs", total=pbxs)} if is_many else {}
+        done: set[str] = set()
+        lock = threading.Lock()
+
+        def heard(pbx: str, rows: int, total: int, /) -> None:
+            with lock:
+                if pbx not in tasks:
+                    tasks[pbx] = bars.add_task(escape(pbx), total=total)
+                bars.update(tasks[pbx], completed=rows, total=total)
+                if is_many and rows >= total:
+                    done.add(pbx)
+                    bars.remove_task(tasks.pop(pbx))
+                    bars.update(tasks[""], completed=len(done))
+
+        yield heard

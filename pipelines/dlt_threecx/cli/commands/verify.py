@@ -1,0 +1,97 @@
+"""`threecx verify`: tells whether the history is what was written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlt_threecx.cli import stderr
+from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
+from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.open import open_history
+from dlt_threecx.integrity.verify import Verdict
+from dlt_threecx.integrity.verify import verify as verify_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["verify"]
+
+DISAGREES = 5
+"""Exit code when something is not as it was written."""
+
+_COLUMNS = ("pbx", "verdict", "attempts", "snapshots", "versions", "devices", "first_at", "last_at", "head")
+_WRONG = ("snapshot_id", "device_id", "field", "what")
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  threecx verify\n"
+    "  threecx verify --at 2026-11-03\n"
+    "  threecx verify --head 5f0c7c1b9d2e    the beginning of a chain head that sync printed"
+)
+@click.option("--at", type=Time(end=True), metavar="TIME", help="The history up to then; a day means its end.")
+@click.option("--head", metavar="HASH", help="A chain head that was noted elsewhere: 12 digits of it or more.")
+@with_pbx
+@with_location
+@with_format
+@talking
+def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location: HistoryLocation, form: Format) -> int:
+    """Tell whether the history is what was written.
+
+    Replays the log of versions against the ledger: each device against its hash, each snapshot against its
+    fingerprint, each row of the ledger against the chain. It names the first snapshot, device and field that
+    disagree, and exits with 5. A person who can rewrite the whole history, hashes included, is found out only with
+    --head: note the chain that sync prints somewhere else.
+    """
+    if head is not None and not _is_head(head):
+        raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
+    with open_history(location) as history, _progress() as progress:
+        verdicts = list(verify_history(history, pbx, until=at, progress=progress))
+    write_rows((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts], form, sys.stdout)
+    sys.stdout.flush()
+    problems = list(_problems(verdicts, head))
+    for problem in problems:
+        stderr.error(problem)
+    return DISAGREES if problems else 0
+
+
+def _is_head(text: str) -> bool:
+    return 12 <= len(text) <= 64 and all(c in "0123456789abcdef" for c in text)
+
+
+def _row(verdict: Verdict) -> list[Any]:
+    wrong = verdict.disagreement
+    given = [getattr(verdict, name) for name in _COLUMNS if name not in ("pbx", "verdict")]
+    details = [getattr(wrong, name) if wrong else None for name in _WRONG]
+    return [verdict.pbx, "disagrees" if wrong else "agrees", *given, *details]
+
+
+def _problems(verdicts: list[Verdict], head: str | None) -> Iterator[str]:
+    for verdict in verdicts:
+        if wrong := verdict.disagreement:
+            where = [f"PBX '{verdict.pbx}'"]
+            where += [f"snapshot {wrong.snapshot_id}"] if wrong.snapshot_id is not None else []
+            where += [f"device {wrong.device_id}"] if wrong.device_id is not None else []
+            where += [wrong.field] if wrong.field else []
+            yield f"{', '.join(where)}: {wrong.what}. Compare with a backup of the destination"
+    if head is not None and not any(known.startswith(head) for verdict in verdicts for known in verdict.heads):
+        yield f"head {head}: no row of the ledger has it. The history was rewritten, or the head is of another one"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], None] | None]:
+    """A line that counts, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("verifying") as status:
+        yield lambda pbx, versions: status.update(f"verifying {pbx}: {versions} versions")

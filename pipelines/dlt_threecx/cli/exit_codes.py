@@ -1,0 +1,71 @@
+"""How a command ends: its exit code, and one line on stderr when something went wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from dlt_threecx.cli import stderr
+from dlt_threecx.cli.lazy_group import OutputClosed
+from dlt_threecx.source.errors import ThreecxError
+
+__all__ = ["exit_code_of"]
+
+_BUG = 1
+_USAGE = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+"""What a shell reports of a program whose reader has gone."""
+
+
+def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
+    """Runs the command; no exception leaves it."""
+    try:
+        code = group.main(args, prog_name="threecx", standalone_mode=False)
+    except click.Abort:
+        stderr.error("interrupted")
+        return _INTERRUPTED
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "threecx"
+        stderr.error(f"{error.format_message()} See: {where} --help")
+        return _USAGE
+    except click.ClickException as error:
+        stderr.error(error.format_message())
+        return _USAGE
+    except ThreecxError as error:
+        _trace()
+        stderr.error(str(error))
+        return error.exit_code
+    except OutputClosed:
+        _close_stdout()
+        return _BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported as one
+        _trace()
+        stderr.error(_bug(error))
+        return _BUG
+    return code if isinstance(code, int) else 0
+
+
+def _bug(error: Exception) -> str:
+    """Names the kind and place of a bug, not its words: they may hold anything."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}. This is a bug: please report it with what --debug shows"
+
+
+def _trace() -> None:
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        traceback.print_exc(file=sys.stderr)
+
+
+def _close_stdout() -> None:
+    """So that the interpreter does not complain when it empties its buffers."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

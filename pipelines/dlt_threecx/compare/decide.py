@@ -1,0 +1,171 @@
+"""A reading beside the history: a refusal that says why, or a row of the ledger and the versions that are new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dlt_threecx.compare.api_shape import merged, moved
+from dlt_threecx.compare.differences import Difference, Rules, differences
+from dlt_threecx.compare.guards import Facts, Objection, objections, refusal
+from dlt_threecx.compare.previous import PbxState, StoredPbx
+from dlt_threecx.compare.versions_file import Stamp, VersionsFile
+from dlt_threecx.integrity.ledger import LedgerRow, chained, key_id, new_snapshot_id, not_before
+from dlt_threecx.integrity.row_hash import ROW_FORMAT
+from dlt_threecx.snapshot.reading import Reading
+from dlt_threecx.snapshot.snapshot import Snapshot
+from dlt_threecx.source.errors import ThreecxError
+
+__all__ = ["RESULT_FIELDS", "Accepted", "SyncResult", "decide"]
+
+RESULT_FIELDS = (
+    "pbx", "status", "reason", "detail", "snapshot_id", "taken_at", "devices", "reported_count", "added", "changed",
+    "removed", "returned", "refreshed", "rebaselined", "shape_changes", "pages", "requests", "walks",
+    "duration_seconds", "chain",
+)  # fmt: skip
+"""What a run reports of each PBX."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Guards that an operator overrules in this run, and why."""
+
+    guards: Collection[str] = ()
+    because: str | None = None
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What became of one PBX: its row of the ledger, paths of the API that moved, and the error if there was one."""
+
+    row: LedgerRow
+    shape_changes: tuple[str, ...] = ()
+    error: ThreecxError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the code of the error."""
+        return self.error.exit_code if self.error else 0
+
+    def report(self) -> dict[str, Any]:
+        """RESULT_FIELDS and their values."""
+        values = {**self.row.values(), "shape_changes": list(self.shape_changes)}
+        return {name: values[name] for name in RESULT_FIELDS}
+
+
+def decide(
+    reading: Reading, history: StoredPbx, versions: VersionsFile, accepted: Accepted, volatile: Collection[str]
+) -> SyncResult:
+    """The result for one PBX; its new versions are added to the file, unless it failed or a guard refuses it."""
+    state, snapshot, before = history.state, reading.outcome, history.state.complete
+    row = _dated(reading, state)
+    if isinstance(snapshot, ThreecxError):
+        row = replace(row, status="failed", reason=snapshot.reason, detail=_sentences(str(snapshot), row.detail))
+        return SyncResult(_chained(row, state), error=snapshot)
+
+    row = _described(row, reading, snapshot, state)
+    changes: Iterable[Difference] = differences(history.known, snapshot.seen())
+    rules = Rules(volatile=volatile)
+    if before is not None:
+        # A first snapshot has nothing to lose; all others are counted before anything is written.
+        changes = list(changes)
+        objecting = list(objections(_facts(reading, snapshot, before, changes)))
+        overruled = [o.guard for o in objecting if o.guard in accepted.guards]
+        if overruled:
+            row = replace(row, accepted=",".join(overruled), because=accepted.because)
+        refusing = [o for o in objecting if o.guard not in accepted.guards]
+        if refusing:
+            return _refused(row, state, refusing)
+        key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
+        rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed)
+
+    stamp = Stamp(row.pbx, row.snapshot_id, row.taken_at or row.started_at)
+    written = versions.add(stamp, snapshot, changes, history.rows, rules)
+    counts = written.counts
+    row = replace(
+        row,
+        added=counts["added"],
+        changed=counts["changed"],
+        removed=counts["removed"],
+        returned=counts["returned"],
+        refreshed=counts["refreshed"],
+        rebaselined=counts["rebaselined"],
+    )
+    return SyncResult(_chained(row, state, written.seal), tuple(sorted(rules.moved)))
+
+
+def _dated(reading: Reading, state: PbxState) -> LedgerRow:
+    """The row with its times, which never run backwards."""
+    taken_at = reading.outcome.taken_at if isinstance(reading.outcome, Snapshot) else None
+    settings = reading.pbx.settings
+    started_at = not_before(reading.started_at, state.last_at)
+    detail = None
+    if started_at != reading.started_at:
+        detail = (
+            f"The clock was set back: it said {reading.started_at:%Y-%m-%d %H:%M:%S} UTC, and the last run was later"
+        )
+    if taken_at is not None:
+        taken_at = not_before(taken_at, started_at)
+    return LedgerRow(
+        pbx=reading.pbx.name,
+        snapshot_id=new_snapshot_id(taken_at or started_at),
+        base_url=settings.base_url,
+        status="complete",
+        detail=detail,
+        started_at=started_at,
+        taken_at=taken_at,
+        duration_seconds=reading.seconds,
+        requests=reading.requests,
+        consistency=settings.consistency,
+        filter=settings.filter,
+        search=settings.search,
+        pbx_version=reading.version,
+        previous_snapshot_id=state.snapshot_id,
+    )
+
+
+def _described(row: LedgerRow, reading: Reading, snapshot: Snapshot, state: PbxState) -> LedgerRow:
+    return replace(
+        row,
+        devices=snapshot.devices,
+        reported_count=snapshot.reported_count,
+        pages=snapshot.pages,
+        walks=snapshot.walks,
+        page_size=snapshot.page_size,
+        shape=json.dumps(merged(state.shape, snapshot.shape), separators=(",", ":")),
+        row_format=ROW_FORMAT,
+        fingerprint_key_id=key_id(reading.pbx.settings.fingerprint_key),
+        fingerprint=snapshot.fingerprint,
+    )
+
+
+def _facts(reading: Reading, snapshot: Snapshot, before: Mapping[str, Any], changes: Sequence[Difference]) -> Facts:
+    pbx = reading.pbx
+    return Facts(
+        pbx=pbx.name,
+        base_url=pbx.settings.base_url,
+        previous_base_url=before["base_url"],
+        scope=(pbx.settings.filter, pbx.settings.search),
+        previous_scope=(before["filter"], before["search"]),
+        devices=snapshot.devices,
+        previous_devices=before["devices"],
+        removed=sum(difference.kind == "gone" for difference in changes),
+        max_removed_percent=pbx.max_removed_percent,
+        max_removed_devices=pbx.max_removed_devices,
+    )
+
+
+def _refused(row: LedgerRow, state: PbxState, refusing: Sequence[Objection]) -> SyncResult:
+    error = refusal(row.pbx, refusing)
+    row = replace(row, status="refused", reason=refusing[0].guard, detail=_sentences(str(error), row.detail))
+    return SyncResult(_chained(row, state), error=error)
+
+
+def _chained(row: LedgerRow, state: PbxState, seal: int = 0) -> LedgerRow:
+    return replace(row, chain=chained(state.chain, row.values(), seal))
+
+
+def _sentences(*texts: str | None) -> str:
+    return ". ".join(text.rstrip(".") for text in texts if text) + "."

@@ -1,0 +1,101 @@
+"""Previous state + snapshot → versions. Pure: rows in, rows out.
+
+First pass: both sides as streams of (device_id, row_version) in order of device_id; only devices that differ come out.
+Second pass: the columns of those few, to say what really changed in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from dlt_threecx.compare.previous import Known
+from dlt_threecx.integrity.row_hash import canonical, canonical_json
+from dlt_threecx.snapshot.snapshot import Seen
+from dlt_threecx.source.columns import COLUMNS
+from dlt_threecx.tables import DEVICE_COLUMNS, Change
+
+__all__ = ["Difference", "Rules", "classified", "differences"]
+
+_PATHS = {column.name: (column.path, *column.later) for column in COLUMNS}
+_SECRETS = frozenset(column.name for column in COLUMNS if column.type == "secret")
+
+
+class Difference(NamedTuple):
+    """A device that is not as it was. `position` is None when it is gone."""
+
+    device_id: int
+    kind: Literal["added", "returned", "gone", "differs"]
+    position: int | None
+
+
+def differences(known: Iterable[Known], seen: Iterable[Seen]) -> Iterator[Difference]:
+    """Merges two streams, both ascending by device_id without doubles."""
+    known_devices = iter(known)
+    old = next(known_devices, None)
+    for device in seen:
+        while old is not None and old.device_id < device.device_id:
+            if not old.is_removed:
+                yield Difference(old.device_id, "gone", None)
+            old = next(known_devices, None)
+        if old is None or old.device_id > device.device_id:
+            yield Difference(device.device_id, "added", device.position)
+            continue
+        if old.is_removed:
+            yield Difference(device.device_id, "returned", device.position)
+        elif old.row_version != device.row_version:
+            yield Difference(device.device_id, "differs", device.position)
+        old = next(known_devices, None)
+    while old is not None:
+        if not old.is_removed:
+            yield Difference(old.device_id, "gone", None)
+        old = next(known_devices, None)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is no change of a device."""
+
+    moved: frozenset[str] = frozenset()
+    """Property paths whose place or type the API has changed since the last snapshot."""
+    volatile: Collection[str] = ("online",)
+    key_changed: bool = False
+    """Another fingerprint key: all fingerprints are other ones, and say nothing."""
+
+
+def classified(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules) -> tuple[Change, list[str]]:
+    """What the difference of two rows of the same device is, and the fields that really changed.
+
+    `changed` (a tracked field), `refreshed` (volatile fields only) or `rebaselined` (the API, the key or the format of
+    the hash moved, the device did not).
+    """
+    fields = [name for name in _changed_fields(old, new) if not _is_moved(name, rules)]
+    if any(name not in rules.volatile for name in fields):
+        return "changed", fields
+    return ("refreshed", fields) if fields else ("rebaselined", [])
+
+
+def _changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for column in DEVICE_COLUMNS:
+        name = column.name
+        before, after = canonical(name, old[name]), canonical(name, new[name])
+        if name != "extra":
+            if before != after or type(before) is not type(after):
+                yield name
+            continue
+        before, after = before or {}, after or {}
+        # As JSON: in Python 1, 1.0 and true would be the same.
+        yield from (
+            f"extra.{key}"
+            for key in sorted({*before, *after})
+            if canonical_json(before.get(key)) != canonical_json(after.get(key))
+        )
+
+
+def _is_moved(name: str, rules: Rules) -> bool:
+    if name.startswith("extra."):
+        return name.removeprefix("extra.") in rules.moved
+    if name in _SECRETS and rules.key_changed:
+        return True
+    return any(path in rules.moved for path in _PATHS[name])

@@ -1,0 +1,77 @@
+"""Guards: what an honest but suspicious reading may not do unless an operator accepts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dlt_threecx.errors import RefusedError
+
+__all__ = ["GUARDS", "Facts", "Objection", "objections", "refusal"]
+
+GUARDS: dict[str, str] = {
+    "identity": "another base_url under the same PBX name",
+    "scope": "filter or search is not that of the last complete snapshot",
+    "empty": "no devices, where the last complete snapshot has some",
+    "shrink": "more devices would go than the limits max_removed_percent and max_removed_devices allow",
+}
+"""Name → what the guard holds back; in the order in which they are asked."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A reading beside the last complete snapshot of the same PBX."""
+
+    pbx: str
+    base_url: str
+    previous_base_url: str
+    scope: tuple[str | None, str | None]
+    previous_scope: tuple[str | None, str | None]
+    devices: int
+    previous_devices: int
+    removed: int
+    max_removed_percent: float
+    max_removed_devices: int
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A guard that objects, and why."""
+
+    guard: str
+    why: str
+
+
+def objections(facts: Facts) -> Iterator[Objection]:
+    """All guards that object to a reading."""
+    if facts.base_url != facts.previous_base_url:
+        yield Objection("identity", f"{facts.base_url} was read, but its history is that of {facts.previous_base_url}")
+    if facts.scope != facts.previous_scope:
+        yield Objection("scope", f"{_scope(facts.scope)}, but the last snapshot had {_scope(facts.previous_scope)}")
+    if facts.devices == 0 and facts.previous_devices > 0:
+        yield Objection("empty", f"it has no devices, but the last snapshot had {facts.previous_devices}")
+        return
+    percent = 100 * facts.removed / facts.previous_devices if facts.previous_devices else 0.0
+    if facts.removed > facts.max_removed_devices and percent > facts.max_removed_percent:
+        yield Objection(
+            "shrink",
+            f"{facts.removed} of {facts.previous_devices} devices would go ({percent:.0f} %, "
+            f"the limit is {facts.max_removed_percent:g} %)",
+        )
+
+
+def refusal(pbx: str, refusing: Sequence[Objection]) -> RefusedError:
+    """What the operator is told about the guards, at least one, that refuse a reading."""
+    accept = " ".join(f"--accept {objection.guard}" for objection in refusing)
+    return RefusedError(
+        f"snapshot of PBX '{pbx}'",
+        "; ".join(f"refused by the guard '{objection.guard}': {objection.why}" for objection in refusing),
+        f"Nothing was written to the history. Look with: threecx list --pbx {pbx}; if it is right, run: "
+        f'threecx sync --pbx {pbx} {accept} --because "why it is right"',
+    )
+
+
+def _scope(scope: tuple[str | None, str | None]) -> str:
+    filter_, search = scope
+    parts = [f"filter {filter_!r}" if filter_ else "", f"search {search!r}" if search else ""]
+    return " and ".join(part for part in parts if part) or "no filter"

@@ -1,0 +1,54 @@
+"""What the destination held of a PBX before this run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+__all__ = ["Known", "PbxState", "StoredPbx"]
+
+
+class Known(NamedTuple):
+    """The last version of a device that the history holds."""
+
+    device_id: int
+    row_version: str
+    is_removed: bool
+
+
+@dataclass(frozen=True)
+class PbxState:
+    """The last attempt and the last complete snapshot of one PBX, as rows of the ledger; None when there is none."""
+
+    last: Mapping[str, Any] | None = None
+    complete: Mapping[str, Any] | None = None
+    shape: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def last_at(self) -> datetime | None:
+        """No later attempt may have an earlier time than this."""
+        times = [row[name] for row in (self.last, self.complete) if row for name in ("started_at", "taken_at")]
+        return max((at for at in times if at is not None), default=None)
+
+    @property
+    def chain(self) -> str | None:
+        """Head of the chain."""
+        return self.last["chain"] if self.last else None
+
+    @property
+    def snapshot_id(self) -> str | None:
+        """The last complete snapshot."""
+        return self.complete["snapshot_id"] if self.complete else None
+
+
+@dataclass(frozen=True)
+class StoredPbx:
+    """What the destination holds of one PBX."""
+
+    state: PbxState
+    known: Iterable[Known]
+    """The last version of each device, ascending by device_id."""
+    rows: Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
+    """device_ids → the columns of their last versions."""

@@ -1,0 +1,130 @@
+"""Differences → rows of `device_versions`, some thousand at a time, into one Parquet file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dlt_threecx.compare.differences import Difference, Rules, classified
+from dlt_threecx.integrity.ledger import version_part
+from dlt_threecx.snapshot.snapshot import Snapshot, arrow_schema
+from dlt_threecx.tables import VERSIONS, Change
+
+__all__ = ["Stamp", "VersionsFile", "Written"]
+
+_SCHEMA = arrow_schema(VERSIONS)
+_CHUNK = 5000
+
+OldRows = Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
+"""device_ids → the columns of their last versions."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What all versions of one snapshot share."""
+
+    pbx: str
+    snapshot_id: str
+    observed_at: datetime
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many versions of each kind were written, and the seal over them."""
+
+    counts: Counter[Change]
+    seal: int
+
+
+class VersionsFile:
+    """A Parquet file of versions of any number of PBXs; `rows` counts them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, 0
+        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", compression_level=1)
+
+    def close(self) -> None:
+        """Completes the file."""
+        self._writer.close()
+
+    def add(
+        self, stamp: Stamp, snapshot: Snapshot, changes: Iterable[Difference], old_rows: OldRows, rules: Rules
+    ) -> Written:
+        """Writes a version for every difference."""
+        counts: Counter[Change] = Counter()
+        seal = 0
+        for chunk in _chunks(iter(changes)):
+            old = old_rows([d.device_id for d in chunk if d.kind in ("differs", "gone")])
+            gone = [old[d.device_id] for d in chunk if d.kind == "gone"]
+            there = [d for d in chunk if d.position is not None]
+            if there:
+                rows = snapshot.rows_at([d.position for d in there if d.position is not None])
+                verdicts = _verdicts(there, rows, old, rules)
+                counts.update(change for change, _ in verdicts)
+                seal += self._write(stamp, rows, verdicts)
+            if gone:
+                counts["removed"] += len(gone)
+                seal += self._write(stamp, _record_batch(gone), [("removed", [])] * len(gone))
+        return Written(counts, seal)
+
+    def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
+        """Writes versions; gives their part of the seal."""
+        changes = [change for change, _ in verdicts]
+        changed_fields = [_json(tuple(fields)) for _, fields in verdicts]
+        given: dict[str, Any] = {
+            **{name: _repeated(name, value, len(verdicts)) for name, value in vars(stamp).items()},
+            "change": changes,
+            "changed_fields": changed_fields,
+        }
+        arrays = [given[name] if name in given else rows.column(name) for name in _SCHEMA.names]
+        self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+        self.rows += len(verdicts)
+        sealed = ("device_id", "row_version", "tracked_version")
+        ids, row_versions, tracked = (rows.column(name).to_pylist() for name in sealed)
+        return sum(map(version_part, ids, changes, row_versions, tracked, changed_fields))
+
+
+def _repeated(name: str, value: Any, times: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, _SCHEMA.field(name).type), times)
+
+
+@lru_cache(maxsize=1000)
+def _json(fields: tuple[str, ...]) -> str:
+    """Few lists of fields recur."""
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    fields = [field for field in _SCHEMA if field.name in rows[0]]
+    return pa.record_batch(
+        [pa.array([row[field.name] for row in rows], field.type) for field in fields],
+        schema=pa.schema(fields),
+    )
+
+
+def _verdicts(
+    there: Sequence[Difference], rows: pa.RecordBatch, old: Mapping[int, Mapping[str, Any]], rules: Rules
+) -> list[tuple[Change, list[str]]]:
+    verdicts: list[tuple[Change, list[str]]] = []
+    for index, difference in enumerate(there):
+        if difference.kind == "differs":
+            new = rows.slice(index, 1).to_pylist()[0]
+            verdicts.append(classified(old[difference.device_id], new, rules))
+        else:
+            verdicts.append(("added" if difference.kind == "added" else "returned", []))
+    return verdicts
+
+
+def _chunks(items: Iterator[Difference]) -> Iterator[list[Difference]]:
+    while chunk := list(islice(items, _CHUNK)):
+        yield chunk

@@ -1,0 +1,1 @@
+"""Where a history is kept: a DuckDB file, files in a lake, or a database that dlt can reach."""

@@ -1,0 +1,110 @@
+"""What a destination can do: load (`Destination`, `Database`) and answer (`History`). SQL is DuckDB's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from dlt_threecx.tables import LOADS
+
+__all__ = ["Database", "Destination", "History", "Row"]
+
+
+Row = tuple[Any, ...]
+
+
+class History(ABC):
+    """The views and tables of one dataset, to read only. A context manager."""
+
+    @abstractmethod
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[Row]]:
+        """Column names and rows of a query of ours, which is DuckDB's SQL, with a `?` for each of `params`."""
+
+    @abstractmethod
+    def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
+        """Column names and rows of anybody's query, in the destination's own SQL. Raises QueryError in its words."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives it back."""
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Destination(ABC):
+    """A dataset, open for loading. SQL is DuckDB's, with names of tables after `schema` and a dot."""
+
+    dataset: str
+    schema: str
+    takes_files: bool
+    """Whether a Parquet file can be loaded as it is."""
+    file_format: Literal["parquet"] | None = None
+    """The only format of files that this one takes; None leaves the choice to dlt."""
+
+    @abstractmethod
+    def factory(self) -> Any:
+        """What dlt takes as the destination of a pipeline."""
+
+    def refresh(self) -> None:  # noqa: B027  most see at once what was loaded
+        """Takes notice of what was loaded."""
+
+    @abstractmethod
+    def has_table(self, name: str) -> bool:
+        """Whether the table is there yet."""
+
+    @abstractmethod
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, some thousands at a time."""
+
+    @abstractmethod
+    def create_views(self) -> None:
+        """Creates the views, unless those that are there were made by the same statements.
+
+        So a run whose package is loaded has nothing more to write, as a rule, and nothing that could fail.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives it back."""
+
+    def has_package(self, load_id: str) -> bool:
+        """Whether a package was loaded completely."""
+        if not self.has_table(LOADS):
+            return False
+        sql = f"select load_id from {self.schema}.{LOADS} where load_id = ? and status = 0"  # noqa: S608
+        return next(self.rows(sql, [load_id]), None) is not None
+
+    @abstractmethod
+    def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
+        """Removes the rows of these snapshots, unless they belong to a finished package."""
+
+
+class Database(Destination):
+    """A destination that runs statements."""
+
+    @abstractmethod
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        """Runs a statement."""
+
+    def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
+        """Removes the rows of these snapshots, unless they belong to a finished package."""
+        if not snapshot_ids or not self.has_table(LOADS):
+            return
+        kept = f"""
+            select s.snapshot_id from {self.schema}.snapshots s
+            join {self.schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
+        """  # noqa: S608
+        among = ", ".join("?" for _ in snapshot_ids)
+        for table in filter(self.has_table, tables):
+            self.execute(
+                f"delete from {self.schema}.{table} where snapshot_id in ({among}) and snapshot_id not in ({kept})",  # noqa: S608
+                snapshot_ids,
+            )

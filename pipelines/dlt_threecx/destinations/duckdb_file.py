@@ -1,0 +1,241 @@
+"""A history in one DuckDB file: opened for loading, or opened for questions. Neither imports dlt, which is slow."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dlt_threecx.destinations.base import Database, History, Row
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.errors import DestinationError, first_line
+from dlt_threecx.source.errors import QueryError, SettingsError, quoted
+from dlt_threecx.views.views import VIEWS, view_statements
+
+__all__ = ["DuckDbFile", "DuckDbHistory", "open_duckdb_history"]
+
+_LOCKED = re.compile(r"could not set lock|conflicting lock|used by another process|already open in", re.IGNORECASE)
+_HOLDER = re.compile(r"(?:held in|already open in)\s+(.+?) \(PID (\d+)\)")
+_RETRY_SECONDS = 0.1
+_BATCH = 10_000
+_FIRST_SYNC = "Run threecx sync first, or name the right one with {}"
+_READ_ONLY: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "python_enable_replacements": False,
+}
+
+
+class DuckDbFile(Database):
+    """One DuckDB file, open for loading. Raises DestinationError when another program keeps it."""
+
+    takes_files = True
+
+    def __init__(self, db: Path, dataset: str, *, wait_seconds: float) -> None:
+        self.dataset = dataset
+        self.connection = _connected(
+            lambda: duckdb.connect(str(db)),
+            db,
+            wait_seconds,
+            cannot="Check the path, its permissions and the disk",
+            busy="Nothing was written. Close that program, or raise busy_timeout_seconds, and run again",
+        )
+        self.connection.execute("set TimeZone = 'UTC'")
+        row = self.connection.execute("select current_database()").fetchone()
+        self.schema = f'{_quoted(str(row[0]) if row else "")}."{dataset}"'
+
+    def factory(self) -> Any:
+        """What dlt takes as the destination of a pipeline: this very connection."""
+        from dlt_threecx.destinations.dlt_duckdb import DuckDb  # imports dlt
+
+        return DuckDb(self.connection, destination_name="duckdb")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.connection.close()
+
+    def has_table(self, name: str) -> bool:
+        """Whether the table is there yet."""
+        found = self.connection.execute(
+            "select 1 from duckdb_tables()"
+            " where database_name = current_database() and schema_name = ? and table_name = ?",
+            [self.dataset, name],
+        )
+        return found.fetchone() is not None
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Row]:
+        """The rows of a query, some thousands at a time."""
+        cursor = self.connection.cursor()
+        try:
+            result = cursor.execute(sql, list(params))
+            while rows := result.fetchmany(_BATCH):
+                yield from rows
+        finally:
+            cursor.close()
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        """Runs a statement."""
+        self.connection.execute(sql, list(params))
+
+    def create_views(self) -> None:
+        """Creates the views, unless those that are there were made by the same statements."""
+        statements = view_statements()
+        mark = f"threecx {hashlib.sha256(''.join(statements).encode()).hexdigest()[:16]}"
+        there = self.connection.execute(
+            "select count(*) from duckdb_views()"
+            " where database_name = current_database() and schema_name = ? and comment = ?",
+            [self.dataset, mark],
+        ).fetchone()
+        if there == (len(VIEWS),):
+            return
+        comments = (f"comment on view {name} is '{mark}'" for name in VIEWS)
+        self.connection.begin()
+        try:
+            for statement in (f"use {self.schema}", *statements, *comments):
+                self.connection.execute(statement)
+        except duckdb.Error:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+
+class DuckDbHistory(History):
+    """The history behind a DuckDB connection, to read only."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[Row]]:
+        """Column names and rows of a query. Raises QueryError with the database's own words."""
+        with _own_errors():
+            result = self._connection.execute(sql, list(params))
+            # DuckDB returns nothing for what holds no statement: blanks, comments, a semicolon.
+            if result is None:
+                raise QueryError("the query", "it is empty", "Write a query such as: select * from devices")
+            columns = _distinct([column[0] for column in result.description or ()])
+        return columns, self._fetched(result)
+
+    def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
+        """Column names and rows of anybody's query."""
+        return self.rows(sql)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def _fetched(self, result: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+        with _own_errors():
+            while rows := result.fetchmany(_BATCH):
+                yield from rows
+
+
+def open_duckdb_history(location: HistoryLocation, wait_seconds: float) -> DuckDbHistory:
+    """The history in a file, from where no other file can be read or written.
+
+    Raises SettingsError when there is none, DestinationError when it is busy.
+    """
+    if not location.db.exists():
+        raise SettingsError(f"history {location.db}", "there is no such file", _FIRST_SYNC.format("--db"))
+    connection = _connected(
+        lambda: duckdb.connect(str(location.db), read_only=True, config=_READ_ONLY),
+        location.db,
+        wait_seconds,
+        cannot="Check that it is the DuckDB file of a history",
+        busy="Ask again when it has finished",
+    )
+    try:
+        _enter(connection, location)
+    except BaseException:
+        connection.close()
+        raise
+    return DuckDbHistory(connection)
+
+
+def _connected(
+    connect: Callable[[], duckdb.DuckDBPyConnection], db: Path, wait_seconds: float, *, cannot: str, busy: str
+) -> duckdb.DuckDBPyConnection:
+    """A connection, as soon as no other program has locked the file; `cannot` and `busy` say what to do."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return connect()
+        except duckdb.Error as error:
+            holder = _holder(error)
+            if holder is None:
+                raise DestinationError(f"open {db}", quoted(first_line(error).rstrip(".!?")), cannot) from error
+            if time.monotonic() >= deadline:
+                got = f"{holder} holds it open, and did so for {wait_seconds:g} s"
+                raise DestinationError(f"open {db}", got, busy) from error
+            time.sleep(_RETRY_SECONDS)
+
+
+def _holder(error: duckdb.Error) -> str | None:
+    """The program that holds the file, as DuckDB names it; None when the error is another one."""
+    if not _LOCKED.search(str(error)):
+        return None
+    found = _HOLDER.search(str(error))
+    return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"
+
+
+def _enter(connection: duckdb.DuckDBPyConnection, location: HistoryLocation) -> None:
+    """Makes the dataset the current schema, and locks every setting.
+
+    A file threecx.duckdb is a catalog `threecx` with a schema `threecx`: only the two together are clear.
+    """
+    row = connection.execute(
+        "select current_database() from duckdb_schemas() where database_name = current_database() and schema_name = ?",
+        [location.dataset],
+    ).fetchone()
+    if row is None:
+        raise SettingsError(
+            f"dataset '{location.dataset}' in {location}", "there is none", _FIRST_SYNC.format("--dataset")
+        )
+    connection.execute(f"use {_quoted(str(row[0]))}.{_quoted(location.dataset)}")
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set lock_configuration = true")
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Column names, a second `id` as `id_2`: JSON objects need names of their own."""
+    seen: list[str] = []
+    for name in names:
+        chosen, number = name, 2
+        while chosen in seen:
+            chosen, number = f"{name}_{number}", number + 1
+        seen.append(chosen)
+    return seen
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Errors of DuckDB as ours."""
+    try:
+        yield
+    except (duckdb.OperationalError, duckdb.InternalError) as error:
+        raise DestinationError("the query", quoted(_message(error)), "Ask for less, or check the disk") from error
+    except duckdb.Error as error:
+        raise QueryError("the query", quoted(_message(error)), _advice(error)) from error
+
+
+def _message(error: duckdb.Error) -> str:
+    """What DuckDB says, without the lines that point into the query."""
+    return str(error).split("\n\nLINE ")[0].rstrip(".!?")
+
+
+def _advice(error: duckdb.Error) -> str:
+    if "read-only mode" in str(error) or isinstance(error, duckdb.PermissionException):
+        return "The history can only be read from here"
+    if isinstance(error, duckdb.CatalogException) and any(
+        f"name {view} does not exist" in str(error) for view in VIEWS
+    ):
+        return "Run threecx sync: it makes the views"
+    return "Fix the query; 'show tables' and 'describe devices' list what there is"
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,63 @@
+"""The only place that knows which class serves which destination."""
+
+from __future__ import annotations
+
+import re
+
+from dlt_threecx.destinations.base import Destination, History
+from dlt_threecx.destinations.duckdb_file import DuckDbFile, open_duckdb_history
+from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
+from dlt_threecx.settings.dlt_environment import quieten_dlt
+from dlt_threecx.source.errors import SettingsError
+
+__all__ = ["WAIT_SECONDS", "check_destination", "open_destination", "open_history"]
+
+
+_DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+WAIT_SECONDS = 5.0
+"""How long a question waits for a sync that is just writing."""
+
+
+def open_history(location: HistoryLocation, *, wait_seconds: float = WAIT_SECONDS) -> History:
+    """The history at a place. Raises SettingsError when there is none, DestinationError when it is busy."""
+    if location.destination != DUCKDB:
+        quieten_dlt(location.project)
+        if location.is_lake:
+            from dlt_threecx.destinations.lake import LakeHistory  # imports dlt
+
+            return LakeHistory(location)
+        from dlt_threecx.destinations.warehouse import WarehouseHistory  # imports dlt
+
+        return WarehouseHistory(location, wait_seconds=wait_seconds)
+    return open_duckdb_history(location, wait_seconds)
+
+
+def open_destination(location: HistoryLocation, *, wait_seconds: float) -> Destination:
+    """The destination that a place names. Raises SettingsError or DestinationError."""
+    if location.destination == DUCKDB:
+        return DuckDbFile(location.db, location.dataset, wait_seconds=wait_seconds)
+    if location.is_lake:
+        from dlt_threecx.destinations.lake import Lake  # imports dlt
+
+        return Lake(location)
+    from dlt_threecx.destinations.warehouse import Warehouse  # imports dlt
+
+    return Warehouse(location, wait_seconds=wait_seconds)
+
+
+def check_destination(location: HistoryLocation) -> None:
+    """Raises SettingsError for a place that nothing could be loaded into, without connecting to it.
+
+    A name of a dataset that dlt would change is one: what is loaded would not be found again.
+    """
+    name = location.dataset
+    if not _DATASET.fullmatch(name):
+        raise SettingsError(
+            f"dataset '{name}'",
+            "this is no usable name",
+            "Use lower-case letters and digits, beginning with a letter, with single '_' in between",
+        )
+    if location.destination != DUCKDB:
+        from dlt_threecx.destinations.dlt_destination import client_of  # imports dlt
+
+        client_of(location)

@@ -1,0 +1,45 @@
+"""What can go wrong after reading: a guard refuses, or the destination fails.
+
+ThreecxError
+├── RefusedError        6  a guard holds an honest but suspicious reading back: look, then accept it or not
+└── DestinationError    7  the destination is busy or broken: wait, or mend it
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from dlt_threecx.source.errors import ThreecxError
+
+__all__ = ["DestinationError", "RefusedError", "first_line"]
+
+
+class RefusedError(ThreecxError):
+    """A guard refused the snapshot before anything was written to the history."""
+
+    exit_code = 6
+    reason = "refused"
+
+
+class DestinationError(ThreecxError):
+    """The destination could not be read or written."""
+
+    exit_code = 7
+    reason = "destination"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of the words of somebody else's error, cut."""
+    words = str(error).strip()
+    if "Traceback (most recent call last)" in words:
+        # dlt quotes the traceback of what it tried in vain: the last line says why.
+        words = words.splitlines()[-1].partition(": ")[2]
+    return next((line.strip() for line in words.splitlines() if line.strip()), type(error).__name__)[:300]
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`Did you mean 'base_url'?`, or all there is."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean '{close[0]}'?" if close else f"There is: {', '.join(names)}"

@@ -1,0 +1,56 @@
+"""All rules as one view.
+
+The log is read twice for all conditions together, however many rules there are: once for the moment up to which each
+condition last was not so, once for the first version after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dlt_threecx.findings.rule import Rule, rules
+
+__all__ = ["filled"]
+
+_WHILE = re.compile(r"\{while [^{}]+\}")
+
+_LASTING = (
+    "(select p.*, b.{id} as since from phones p"
+    " join began b on b.pbx = p.pbx and b.device_id = p.device_id where b.{id} is not null)"
+)
+_ROWS = """
+    select '{id}' as rule, '{severity}' as severity, r.pbx, r.device_id, min(r.detail) as detail, min(r.since) as since
+    from (
+{query}
+    ) r
+    group by r.pbx, r.device_id
+"""
+
+
+def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
+    """The text of the view with its rules filled in."""
+    chosen = rules() if chosen is None else chosen
+    lasting = [rule for rule in chosen if rule.condition]
+    holds = [f"({rule.condition}) is true as holds_{rule.id}" for rule in lasting]
+    last_without = [
+        f"max(case when not p.holds_{rule.id} then timestamptz '9999-12-31'"
+        f" when v.change = 'removed' or ({rule.condition}) is not true then v.observed_at end) as {rule.id}"
+        for rule in lasting
+    ]
+    began = [
+        f"min(case when w.{rule.id} is null or v.observed_at > w.{rule.id} then v.observed_at end) as {rule.id}"
+        for rule in lasting
+    ]
+    return (
+        text.replace("{holds}", ",\n        ".join(holds))
+        .replace("{last_without}", ",\n        ".join(last_without))
+        .replace("{began}", ",\n        ".join(began))
+        .replace("{rules}", "    union all".join(map(_found, chosen)))
+    )
+
+
+def _found(rule: Rule) -> str:
+    """The rule's rows: a device at most once."""
+    query = _WHILE.sub(lambda _: _LASTING, rule.query)
+    return _ROWS.replace("{query}", query).replace("{id}", rule.id).replace("{severity}", rule.severity)

@@ -1,0 +1,107 @@
+"""The ledger: one row per attempt and PBX, each bound to the one before it by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dlt_threecx.integrity.row_hash import canonical_json
+from dlt_threecx.tables import LEDGER, Status
+
+__all__ = ["GENESIS", "LedgerRow", "chained", "new_snapshot_id", "not_before", "version_part"]
+
+SEAL_MODULUS = 2**128
+GENESIS = "0" * 64
+"""What the first row of a PBX is chained to."""
+
+_CHAINED = tuple(column.name for column in LEDGER if column.name != "chain")
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerRow:
+    """One attempt; the meaning of each column stands in `tables.LEDGER`. Times are UTC."""
+
+    pbx: str
+    snapshot_id: str
+    base_url: str
+    status: Status
+    started_at: datetime
+    reason: str | None = None
+    detail: str | None = None
+    taken_at: datetime | None = None
+    duration_seconds: float | None = None
+    devices: int | None = None
+    reported_count: int | None = None
+    pages: int | None = None
+    requests: int | None = None
+    walks: int | None = None
+    page_size: int | None = None
+    consistency: str | None = None
+    filter: str | None = None
+    search: str | None = None
+    added: int | None = None
+    changed: int | None = None
+    removed: int | None = None
+    returned: int | None = None
+    refreshed: int | None = None
+    rebaselined: int | None = None
+    accepted: str | None = None
+    because: str | None = None
+    pbx_version: str | None = None
+    shape: str | None = None
+    row_format: int | None = None
+    fingerprint_key_id: str | None = None
+    fingerprint: str | None = None
+    previous_snapshot_id: str | None = None
+    chain: str = ""
+
+    def values(self) -> dict[str, Any]:
+        """Column name → value."""
+        return asdict(self)
+
+
+def version_part(device_id: int, change: str, row_version: str, tracked_version: str, changed_fields: str) -> int:
+    """What one row of device_versions adds to the seal of its snapshot: a number below 2^128.
+
+    The seal, a sum modulo 2^128, is kept nowhere but in the chain; row_version stands for the device columns.
+    """
+    text = f"{device_id}:{change}:{row_version}:{tracked_version}:{changed_fields}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+
+def chained(previous_chain: str | None, row: Mapping[str, Any], seal: int = 0) -> str:
+    """The chain of a ledger row: SHA-256, 64 hex digits, over the previous row's chain and this row's content.
+
+    `seal` is the sum of the snapshot's versions. So a row of either table that is changed, missing or put in between
+    breaks the chain from there on.
+    """
+    content = {name: _plain(row[name]) for name in _CHAINED if row[name] is not None}
+    bound = f"{previous_chain or GENESIS}{seal % SEAL_MODULUS:032x}".encode()
+    return hashlib.sha256(bound + canonical_json(content)).hexdigest()
+
+
+def new_snapshot_id(at: datetime) -> str:
+    """Sorts by time and is unique: `20261103T070000.123456Z-3f9a1c`."""
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(3)}"
+
+
+def not_before(at: datetime, last: datetime | None) -> datetime:
+    """`at`, or just after `last` when the clock was set back: times of the ledger never run backwards."""
+    return at if last is None or at > last else last + _TICK
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+
+
+def key_id(fingerprint_key: str | None) -> str | None:
+    """Names a fingerprint key without giving it away: 8 hex digits."""
+    if not fingerprint_key:
+        return None
+    return hmac.digest(fingerprint_key.encode(), b"dlt-threecx fingerprint key", hashlib.sha256).hex()[:8]

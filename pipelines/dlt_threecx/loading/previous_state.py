@@ -1,0 +1,102 @@
+"""What the history holds, read back from the destination itself: committed packages only.
+
+Local files could be lost or belong to another destination; what stands in the destination cannot disagree with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from dlt_threecx.compare.previous import Known, PbxState
+from dlt_threecx.destinations.base import Destination
+from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, LOADS
+
+__all__ = ["device_rows", "known_devices", "pbx_states"]
+
+_LEDGER_NAMES = tuple(column.name for column in LEDGER)
+_ROW_NAMES = ("device_id", *(column.name for column in DEVICE_COLUMNS), "row_version", "tracked_version")
+
+
+def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxState]:
+    """The state of each PBX."""
+    if not names or not destination.has_table("snapshots"):
+        return {name: PbxState() for name in names}
+    # Identifiers are constants of this package; values are bound.
+    committed = f"""
+        from {destination.schema}.snapshots s
+        where s.pbx in ({_marks(names)})
+            and s._dlt_load_id in (select l.load_id from {destination.schema}.{LOADS} l where l.status = 0)
+    """  # noqa: S608
+    sql = f"""
+        with newest as (
+            select s.pbx, max(s.snapshot_id) as last_id,
+                max(case when s.status = 'complete' then s.snapshot_id end) as complete_id
+            {committed} group by s.pbx
+        ), committed as (
+            select {", ".join(f"s.{name}" for name in _LEDGER_NAMES)} {committed}
+        )
+        select c.*, c.snapshot_id = n.last_id as is_last from committed c
+        join newest n on n.pbx = c.pbx and c.snapshot_id in (n.last_id, n.complete_id)
+    """  # noqa: S608
+    last: dict[str, Mapping[str, Any]] = {}
+    complete: dict[str, Mapping[str, Any]] = {}
+    for *values, is_last in destination.rows(sql, [*names, *names]):
+        row = dict(zip(_LEDGER_NAMES, values, strict=True))
+        if is_last:
+            last[row["pbx"]] = row
+        if row["status"] == "complete":
+            complete[row["pbx"]] = row
+    return {name: _state(last.get(name), complete.get(name)) for name in names}
+
+
+def _state(last: Mapping[str, Any] | None, complete: Mapping[str, Any] | None) -> PbxState:
+    shape = json.loads(complete["shape"]) if complete and complete["shape"] else {}
+    return PbxState(last, complete, shape)
+
+
+def known_devices(destination: Destination, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:
+    """PBX by PBX, in any order, the last version of every device, ascending by device_id; the removed ones too.
+
+    Each PBX is to be used up before the next. Those without devices are left out.
+    """
+    if not names or not destination.has_table("device_versions"):
+        return
+    sql = f"""
+        select * from ({_latest(destination, names, ("pbx", "device_id", "row_version", "change"))}) l
+        order by l.pbx, l.device_id
+    """  # noqa: S608
+    for pbx, rows in groupby(destination.rows(sql, [*names, *names]), key=itemgetter(0)):
+        yield pbx, (Known(device_id, row_version, change == "removed") for _, device_id, row_version, change in rows)
+
+
+def device_rows(destination: Destination, pbx: str, device_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The columns of the last version of some devices, by device_id."""
+    if not device_ids:
+        return {}
+    among = f"and v.device_id in ({', '.join(str(int(device_id)) for device_id in device_ids)})"
+    sql = _latest(destination, [pbx], _ROW_NAMES, among)
+    return {row[0]: dict(zip(_ROW_NAMES, row, strict=True)) for row in destination.rows(sql, [pbx, pbx])}
+
+
+def _latest(destination: Destination, names: Sequence[str], columns: Sequence[str], condition: str = "") -> str:
+    """The last committed version per device of these PBXs, whose names are bound twice; each once."""
+    schema, of_pbxs = destination.schema, f"v.pbx in ({_marks(names)}) {condition}"
+    return f"""
+        select distinct {", ".join(f"v.{name}" for name in columns)}
+        from {schema}.device_versions v
+        join (
+            select v.pbx, v.device_id, max(v.snapshot_id) as snapshot_id from {schema}.device_versions v
+            join {schema}.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id and s.status = 'complete'
+            join {schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
+            where {of_pbxs} group by v.pbx, v.device_id
+        ) newest on newest.pbx = v.pbx and newest.device_id = v.device_id and newest.snapshot_id = v.snapshot_id
+        where {of_pbxs}
+    """  # noqa: S608
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" for _ in values)

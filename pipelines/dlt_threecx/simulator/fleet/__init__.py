@@ -1,0 +1,1 @@
+"""The devices of a simulated PBX, and how they change."""

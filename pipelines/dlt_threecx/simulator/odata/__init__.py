@@ -1,0 +1,1 @@
+"""The OData options of a request, and the page that answers it."""

@@ -1,0 +1,1 @@
+"""Reads PBXs into snapshots, each complete and proven."""

@@ -1,0 +1,82 @@
+"""Reads PBXs, several at once, each into a snapshot or an error of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from dlt_threecx.settings.config import Config, PbxConfig
+from dlt_threecx.snapshot.fast_json import fast_json
+from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.errors import ThreecxError
+
+__all__ = ["NO_OFFSET", "Progress", "Reading", "read_all"]
+
+NO_OFFSET = timedelta()
+
+
+class Progress(Protocol):
+    """Hears how far the reading of each PBX is: rows so far, rows in all; in the end, 0 of 0 when it failed."""
+
+    def __call__(self, pbx: str, rows: int, total: int, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One PBX after its walk."""
+
+    pbx: PbxConfig
+    started_at: datetime
+    seconds: float
+    requests: int
+    version: str | None
+    outcome: Snapshot | ThreecxError
+
+
+def read_all(
+    config: Config, folder: Path, progress: Progress | None = None, clock_offset: timedelta = NO_OFFSET
+) -> list[Reading]:
+    """Every PBX of the settings, in their order; an error of one is its outcome, not an exception.
+
+    `clock_offset` is added to all times: a simulated PBX may live on another day.
+    """
+
+    def read(pbx: PbxConfig) -> Reading:
+        reading = _read(pbx, folder, config.run.volatile, progress)
+        return _moved(reading, clock_offset) if clock_offset else reading
+
+    pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
+    if len(pbxs) == 1:
+        return [read(pbxs[0])]
+    with ThreadPoolExecutor(config.run.parallel) as pool:
+        return list(pool.map(read, pbxs))
+
+
+def _moved(reading: Reading, offset: timedelta) -> Reading:
+    outcome = reading.outcome
+    if isinstance(outcome, Snapshot):
+        outcome = replace(outcome, taken_at=outcome.taken_at + offset)
+    return replace(reading, started_at=reading.started_at + offset, outcome=outcome)
+
+
+def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Progress | None) -> Reading:
+    started_at, began = datetime.now(UTC), time.monotonic()
+    with closing(Client(pbx.settings, fast_json)) as client:
+        outcome: Snapshot | ThreecxError
+        try:
+            hear = partial(progress, pbx.name) if progress else None
+            outcome = take_snapshot(pbx, client, folder, volatile, hear)
+        except ThreecxError as error:
+            outcome = error
+            if progress:
+                progress(pbx.name, 0, 0)
+        seconds = round(time.monotonic() - began, 3)
+        return Reading(pbx, started_at, seconds, client.requests, client.version, outcome)

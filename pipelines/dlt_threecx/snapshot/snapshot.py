@@ -1,0 +1,184 @@
+"""A snapshot: one complete, proven reading of a PBX, kept in a file until it is loaded."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, DeviceHash, fingerprint_part
+from dlt_threecx.settings.config import PbxConfig
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.device import DeviceReader
+from dlt_threecx.source.query import Query
+from dlt_threecx.source.walk import Item, walk
+from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn
+
+__all__ = ["Snapshot", "arrow_schema", "take_snapshot"]
+
+_ROWS_PER_BATCH = 2000
+_ARROW_TYPES = {
+    "text": pa.string(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_schema(columns: tuple[TableColumn, ...]) -> pa.Schema:
+    """The columns of a table as Arrow has them."""
+    return pa.schema([pa.field(c.name, _ARROW_TYPES[c.type], nullable=not c.key) for c in columns])
+
+
+_SCHEMA = arrow_schema((
+    TableColumn("device_id", "bigint", "", key=True),
+    *DEVICE_COLUMNS,
+    TableColumn("row_version", "text", ""),
+    TableColumn("tracked_version", "text", ""),
+))  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """A device in the new snapshot; `position` is where its row stands there."""
+
+    device_id: int
+    row_version: str
+    position: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a proven reading holds; its rows are in `file` (Arrow IPC), ascending by device_id."""
+
+    file: Path
+    devices: int
+    fingerprint: str
+    shape: dict[str, str]
+    reported_count: int | None
+    taken_at: datetime
+    pages: int
+    walks: int
+    page_size: int
+    version: str | None
+
+    def seen(self) -> Iterator[Seen]:
+        """The devices of the snapshot, in order."""
+        for start, batch in self._batches(0, self.devices - 1, ["device_id", "row_version"]):
+            ids, versions = batch.column(0).to_pylist(), batch.column(1).to_pylist()
+            yield from map(Seen, ids, versions, range(start, start + len(ids)))
+
+    def rows_at(self, positions: Sequence[int]) -> pa.RecordBatch:
+        """The rows at some positions, which ascend; at least one."""
+        taken: list[pa.RecordBatch] = []
+        first = 0
+        for start, batch in self._batches(positions[0], positions[-1]):
+            end = bisect_left(positions, start + batch.num_rows)
+            if end > first:
+                taken.append(batch.take(pa.array([p - start for p in positions[first:end]], pa.int64())))
+                first = end
+        return pa.concat_batches(taken)
+
+    def _batches(self, first: int, last: int, columns: list[str] | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The batches that hold the positions from first to last, each with the position of its first row."""
+        options = pa.ipc.IpcReadOptions(included_fields=[_SCHEMA.get_field_index(c) for c in columns or []])
+        with pa.memory_map(str(self.file)) as source, pa.ipc.open_file(source, options=options) as reader:
+            for number in range(first // _ROWS_PER_BATCH, last // _ROWS_PER_BATCH + 1):
+                yield number * _ROWS_PER_BATCH, reader.get_batch(number)
+
+
+class _Spool:
+    """Takes the rows of one walk: hashes them, and writes them to a file. Secrets are gone before."""
+
+    def __init__(self, file: Path, pbx: PbxConfig, volatile: tuple[str, ...]) -> None:
+        self.file = file
+        self.devices = 0
+        self._sum = 0
+        self._reader = DeviceReader(pbx.settings.fingerprint_key)
+        self._hash = DeviceHash(volatile)
+        self._columns: list[list[Any]] = [[] for _ in _SCHEMA]
+        self._sink = pa.OSFile(str(file), "wb")
+        self._writer = pa.ipc.new_file(self._sink, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+
+    @property
+    def content(self) -> object:
+        return self.devices, self.fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self._sum % FINGERPRINT_MODULUS:032x}"
+
+    @property
+    def shape(self) -> dict[str, str]:
+        return self._reader.shape
+
+    def add(self, items: list[Item]) -> None:
+        if not items:
+            return
+        columns = self._reader.columns(items)
+        row_versions, tracked_versions = self._hash.of(columns[1:])
+        self._sum += sum(map(fingerprint_part, columns[0], row_versions))
+        for column, values in zip(self._columns, (*columns, row_versions, tracked_versions), strict=True):
+            column.extend(values)
+        self.devices += len(items)
+        while len(self._columns[0]) >= _ROWS_PER_BATCH:
+            self._flush()
+
+    def close(self) -> None:
+        if self._columns[0]:
+            self._flush()
+        self._writer.close()
+        self._sink.close()
+
+    def _flush(self) -> None:
+        """Writes one batch; all but the last have the same number of rows."""
+        arrays = [
+            pa.array(values[:_ROWS_PER_BATCH], field.type) for values, field in zip(self._columns, _SCHEMA, strict=True)
+        ]
+        self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+        for values in self._columns:
+            del values[:_ROWS_PER_BATCH]
+
+
+def take_snapshot(
+    pbx: PbxConfig,
+    client: Client,
+    folder: Path,
+    volatile: tuple[str, ...],
+    progress: Callable[[int, int], None] | None = None,
+) -> Snapshot:
+    """Reads one PBX completely. Raises an error of the reader when that could not be proven; then nothing is kept."""
+    settings = pbx.settings
+    spools: list[_Spool] = []
+
+    def start() -> _Spool:
+        # With `twice` the walk before is still needed; whatever is older is not.
+        for spool in spools[:-1]:
+            spool.file.unlink(missing_ok=True)
+        spools.append(_Spool(folder / f"{pbx.name}.{len(spools)}.arrow", pbx, volatile))
+        return spools[-1]
+
+    query = Query(search=settings.search, filter=settings.filter, count=True, orderby="Id", expand="DN")
+    try:
+        walked = walk(client, query, start, progress)
+    finally:
+        for spool in spools:
+            spool.close()
+    rows = walked.rows
+    return Snapshot(
+        file=rows.file,
+        devices=rows.devices,
+        fingerprint=rows.fingerprint,
+        shape=dict(sorted(rows.shape.items())),
+        reported_count=walked.count,
+        taken_at=walked.taken_at,
+        pages=walked.pages,
+        walks=walked.walks,
+        page_size=walked.page_size,
+        version=client.version,
+    )

@@ -1,0 +1,133 @@
+"""The two tables of the history: their columns, types and what each means.
+
+`snapshots` is the ledger, one row per attempt and PBX; `device_versions` only ever grows, one row per device and
+snapshot in which it changed. Everything else is a view over these two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from dlt_threecx.source.columns import COLUMNS
+
+__all__ = [
+    "DATASET",
+    "DEVICE_COLUMNS",
+    "LEDGER",
+    "LOADS",
+    "TABLES",
+    "VERSIONS",
+    "Change",
+    "Status",
+    "TableColumn",
+    "dlt_hints",
+]
+
+DATASET = "threecx"
+LOADS = "_dlt_loads"
+"""dlt's own table of finished packages: a snapshot counts once its package stands there with status 0."""
+
+Status = Literal["complete", "refused", "failed"]
+Change = Literal["added", "changed", "removed", "returned", "refreshed", "rebaselined"]
+
+SqlType = Literal["text", "bigint", "double", "bool", "timestamp"]
+
+
+class TableColumn(NamedTuple):
+    """One column: its name, dlt type and meaning. Keys are never null."""
+
+    name: str
+    type: SqlType
+    meaning: str
+    key: bool = False
+
+
+_SQL_TYPES: dict[str, SqlType] = {
+    "text": "text",
+    "json": "text",
+    "secret": "text",
+    "integer": "bigint",
+    "boolean": "bool",
+    "time": "timestamp",
+}
+
+DEVICE_COLUMNS: tuple[TableColumn, ...] = (
+    *(TableColumn(column.name, _SQL_TYPES[column.type], column.meaning) for column in COLUMNS),
+    TableColumn("extra", "text", "JSON: properties without a column of their own, secrets by name removed"),
+)
+"""The device columns, in the order of a row; `device_id` goes before them."""
+
+VERSIONS: tuple[TableColumn, ...] = (
+    TableColumn("pbx", "text", "name of the PBX in the settings", key=True),
+    TableColumn("device_id", "bigint", "`Id` of the device in its PBX", key=True),
+    TableColumn("snapshot_id", "text", "the snapshot that saw this version first", key=True),
+    TableColumn("observed_at", "timestamp", "when that snapshot was taken"),
+    TableColumn("change", "text", "added, changed, removed, returned, refreshed or rebaselined"),
+    TableColumn("row_version", "text", "SHA-256 of all device columns"),
+    TableColumn("tracked_version", "text", "SHA-256 of the device columns without the volatile ones"),
+    TableColumn("changed_fields", "text", "JSON list: the columns that really changed, `extra.Name` in extra"),
+    *DEVICE_COLUMNS,
+)
+
+LEDGER: tuple[TableColumn, ...] = (
+    TableColumn("pbx", "text", "name of the PBX in the settings", key=True),
+    TableColumn("snapshot_id", "text", "names the attempt; sorts by time", key=True),
+    TableColumn("base_url", "text", "address that was read"),
+    TableColumn("status", "text", "complete, refused or failed"),
+    TableColumn("reason", "text", "why it was refused or failed, in one word"),
+    TableColumn("detail", "text", "the same in a sentence"),
+    TableColumn("started_at", "timestamp", "begin of the attempt"),
+    TableColumn("taken_at", "timestamp", "the moment the snapshot stands for; null without one"),
+    TableColumn("duration_seconds", "double", "length of the reading"),
+    TableColumn("devices", "bigint", "devices in the snapshot"),
+    TableColumn("reported_count", "bigint", "`@odata.count` of the PBX"),
+    TableColumn("pages", "bigint", "pages of the proven walk"),
+    TableColumn("requests", "bigint", "requests for pages in all walks"),
+    TableColumn("walks", "bigint", "walks that it took"),
+    TableColumn("page_size", "bigint", "devices per page"),
+    TableColumn("consistency", "text", "once or twice"),
+    TableColumn("filter", "text", "`$filter` of the reading"),
+    TableColumn("search", "text", "`$search` of the reading"),
+    TableColumn("added", "bigint", "devices never seen before"),
+    TableColumn("changed", "bigint", "devices in which a tracked field changed"),
+    TableColumn("removed", "bigint", "devices that are gone"),
+    TableColumn("returned", "bigint", "devices that are back"),
+    TableColumn("refreshed", "bigint", "devices in which only volatile fields changed"),
+    TableColumn("rebaselined", "bigint", "devices recorded anew because the shape, key or format moved"),
+    TableColumn("accepted", "text", "guards that were overruled, comma-separated"),
+    TableColumn("because", "text", "the reason given for it"),
+    TableColumn("pbx_version", "text", "`X-3CX-Version` of the answers"),
+    TableColumn("shape", "text", "JSON: property path to JSON type, everything ever seen on this PBX"),
+    TableColumn("row_format", "bigint", "number of the format that row_version is made in"),
+    TableColumn("fingerprint_key_id", "text", "names the key behind the *_fp columns; null without one"),
+    TableColumn("fingerprint", "text", "additive hash of all devices of the snapshot, 32 hex digits"),
+    TableColumn("previous_snapshot_id", "text", "the complete snapshot that it was compared with"),
+    TableColumn("chain", "text", "SHA-256 of the previous row's chain and this row"),
+)
+
+TABLES: dict[str, tuple[TableColumn, ...]] = {"snapshots": LEDGER, "device_versions": VERSIONS}
+
+
+def dlt_hints(columns: tuple[TableColumn, ...]) -> dict[str, Any]:
+    """The columns as dlt wants them."""
+    return {column.name: {"data_type": column.type, "nullable": not column.key} for column in columns}
+
+
+_CATEGORIES = {
+    "identity": ("mac", "vendor", "model"),
+    "network": ("ip_address",),
+    "firmware": ("user_agent", "template_model", "model_mismatch"),
+    "presence": ("online",),
+}
+
+
+def category(field: str) -> str:
+    """What kind of change a change of this device column is."""
+    for name, fields in _CATEGORIES.items():
+        if field in fields:
+            return name
+    if field.endswith("_fp"):
+        return "secret"
+    if "firmware" in field:
+        return "firmware"
+    return "placement" if field.startswith(("dn_", "sbc_")) else "other"

@@ -1,0 +1,1 @@
+"""The views over the two tables, in SQL, and what their columns mean."""

@@ -1,0 +1,93 @@
+"""What tables, views and their columns mean, in words; the columns that the views share with the tables are told there.
+
+`docs/data-dictionary.md` is made of it (`make docs`).
+"""
+
+from __future__ import annotations
+
+from dlt_threecx.tables import LEDGER, TABLES, VERSIONS
+from dlt_threecx.views.views import MACROS, VIEWS, view_purpose
+
+__all__ = ["RELATIONS", "VIEW_COLUMNS", "column_meaning", "purpose"]
+
+RELATIONS = (*TABLES, *VIEWS, *MACROS)
+"""Every table, view and macro that people may ask, in the order in which they are explained."""
+
+_TABLE_PURPOSES = {
+    "snapshots": "the ledger: one row per attempt to read a PBX, also of those that were refused or failed",
+    "device_versions": "the log: one row per device and snapshot in which it changed",
+}
+
+_DLT_COLUMNS = {
+    "_dlt_load_id": "the package of dlt that brought the row; it counts once `_dlt_loads` has it with status 0",
+    "_dlt_id": "made up by dlt",
+}
+
+_SNAPSHOT = {"snapshot_id": "names the snapshot; sorts by time", "taken_at": "the moment the snapshot stands for"}
+
+VIEW_COLUMNS: dict[str, dict[str, str]] = {
+    "complete_snapshots": _SNAPSHOT,
+    "device_snapshots": _SNAPSHOT,
+    "devices_as_of": _SNAPSHOT,
+    "devices": {
+        "first_seen_at": "the first snapshot that had the device",
+        "last_changed_at": "the last snapshot in which it was added, changed or came back",
+        "last_confirmed_at": "the latest complete snapshot of its PBX",
+        "versions": "versions it has had so far, those recorded anew included",
+    },
+    "device_history": {
+        "valid_from": "the snapshot from which the device was so",
+        "valid_to": "the snapshot in which it was something else, or gone; null while it is so",
+        "is_current": "whether it is so now",
+        "opened_by": "what began it: added, changed, returned or rebaselined",
+        "closed_by": "what ended it: changed, removed or rebaselined; null while it lasts",
+    },
+    "device_changes": {
+        "changed_at": "the snapshot that saw the change first",
+        "change": "added, changed, removed, returned or refreshed",
+        "field": "the column that changed, `extra.Name` in extra; null when the device was added, removed or came back",
+        "category": "identity, placement, firmware, network, presence, secret or other; null like field",
+        "old_value": "its value before, as text",
+        "new_value": "its value from then on, as text",
+    },
+    "daily_inventory": {
+        "day": "the day, in UTC",
+        "devices": "devices of this vendor, model and firmware in the last complete snapshot of the day",
+    },
+    "pbx_status": {
+        "last_attempt_at": "begin of the last attempt",
+        "last_status": "what became of it: complete, refused or failed",
+        "last_reason": "why it was refused or failed, in one word",
+        "last_detail": "the same in a sentence",
+        "last_complete_at": "the latest complete snapshot",
+        "last_snapshot_id": "names that snapshot",
+        "devices": "devices in that snapshot",
+        "changes_24h": "devices added, changed, removed and returned in the last 24 hours, each time counted",
+        "changes_7d": "the same in the last 7 days",
+        "pbx_version": "`X-3CX-Version` in the last attempt",
+        "chain": "head of the chain: what `threecx verify --head` can be given later",
+    },
+    "findings": {
+        "rule": "id of the rule",
+        "severity": "how much it matters",
+        "device_id": "`Id` of the device in its PBX; null when it is about the whole PBX",
+        "detail": "what was found, in a sentence",
+        "since": "since when it is so, as far as the history knows",
+    },
+}
+"""View or macro → column → meaning, where a view's column is not simply one of a table."""
+
+_SHARED = {column.name: column.meaning for column in (*LEDGER, *VERSIONS)} | _DLT_COLUMNS
+
+
+def purpose(relation: str) -> str:
+    """What the rows of a table, view or macro are."""
+    return _TABLE_PURPOSES.get(relation) or view_purpose(relation)
+
+
+def column_meaning(relation: str, column: str) -> str:
+    """What a column of a table, view or macro holds. KeyError when nobody has said it yet."""
+    if relation in TABLES:
+        own = {known.name: known.meaning for known in TABLES[relation]} | _DLT_COLUMNS
+        return own[column]
+    return VIEW_COLUMNS.get(relation, {}).get(column) or _SHARED[column]

@@ -1,0 +1,141 @@
+"""The views: one SQL file each, with the device columns filled in from `tables.py`.
+
+They are written for DuckDB; sqlglot carries them to other destinations.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dlt_threecx.findings import filled
+from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn, category
+
+__all__ = ["MACROS", "VIEWS", "macro_text", "view_purpose", "view_statements"]
+
+VIEWS = (
+    "complete_snapshots",
+    "devices",
+    "device_history",
+    "device_changes",
+    "device_snapshots",
+    "daily_inventory",
+    "pbx_status",
+    "findings",
+)
+"""In the order in which they have to be created."""
+
+MACROS = ("devices_as_of",)
+"""Views with a parameter, `at_time`, as DuckDB has them. They look for the views in the current schema."""
+
+_SQL = Path(__file__).parent / "sql"
+_NAMES = tuple(column.name for column in DEVICE_COLUMNS)
+_COLUMNS = re.compile(r"\{columns:(\w+)\}")
+_VALUES = re.compile(r"\{values:(\w+)\}")
+
+_IS_COMPLETE = (
+    "exists (select 1 from {schema}complete_snapshots c where c.pbx = v.pbx and c.snapshot_id = v.snapshot_id)"
+)
+"""Of a row `v` of device_versions: its snapshot is complete and loaded."""
+
+
+_FIELD = {
+    "duckdb": "unnest(from_json(n.fields, '[\"varchar\"]'))",
+    "postgres": "json_array_elements_text(cast(n.fields as json))",
+    "spark": "explode(from_json(n.fields, 'array<string>'))",
+}
+"""Dialect → each entry of the JSON list `n.fields`, as a row of its own."""
+
+_EXTRA_VALUE = {
+    "duckdb": "json_extract_string({row}.extra, '/' || replace(replace(substr(n.field, 7), '~', '~0'), '/', '~1'))",
+    "postgres": "json_extract_path_text(cast({row}.extra as json), substr(n.field, 7))",
+    "spark": "element_at(from_json({row}.extra, 'map<string,string>'), substr(n.field, 7))",
+}
+"""Dialect → the text of the property of `extra` that `n.field` names."""
+
+_MATERIALIZED = ("duckdb", "postgres")
+"""Dialects that know `with … as materialized`."""
+
+
+def view_statements(dialect: str = "duckdb", schema: str | None = None) -> list[str]:
+    """Statements that create all views, or replace them, in `schema` (as SQL has it, quoted if need be).
+
+    DuckDB looks for unqualified names in the schema of the view: so there only the view's own name is qualified, and
+    the file may be renamed, copied or attached under another name. `dialect` is a name that sqlglot knows.
+    """
+    prefix = f"{schema}." if schema else ""
+    inner = "" if dialect == "duckdb" else prefix
+    views = [f"create or replace view {prefix}{name} as\n{_text(name, inner, dialect)}" for name in VIEWS]
+    if dialect != "duckdb":
+        return [_carried(view, dialect) for view in views]
+    macros = [
+        f"create or replace macro {prefix}{name}(at_time) as table\n{_text(name, inner, dialect)}" for name in MACROS
+    ]
+    return views + macros
+
+
+def macro_text(name: str, dialect: str, schema: str) -> str:
+    """The query of a macro, in DuckDB's SQL, for a dialect without macros; its `at_time` is still to be filled in."""
+    return _text(name, f"{schema}.", dialect)
+
+
+def view_purpose(name: str) -> str:
+    """What the first line of a view's file says: `one row per …`."""
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8").splitlines()[0].removeprefix("-- ")
+
+
+def _carried(statement: str, dialect: str) -> str:
+    import sqlglot  # only for destinations other than DuckDB
+
+    tree = sqlglot.parse_one(statement, read="duckdb")
+    if dialect not in _MATERIALIZED:
+        for query in tree.find_all(sqlglot.exp.CTE):
+            query.set("materialized", None)
+    return tree.sql(dialect=dialect, pretty=True, comments=False)
+
+
+def _text(name: str, prefix: str, dialect: str) -> str:
+    text = filled((_SQL / f"{name}.sql").read_text(encoding="utf-8"))
+    text = _COLUMNS.sub(lambda found: ", ".join(f"{found[1]}.{column}" for column in _NAMES), text)
+    text = _VALUES.sub(lambda found: _values(found[1], dialect), text)
+    return (
+        text.replace("{is_complete}", _IS_COMPLETE)
+        .replace("{field}", _FIELD.get(dialect, "f.field"))
+        .replace("{each_field}", "" if dialect in _FIELD else _each_field())
+        .replace("{categories}", _category_cases())
+        .replace("{schema}", prefix)
+    )
+
+
+def _category_cases() -> str:
+    fields: dict[str, list[str]] = {}
+    for name in _NAMES:
+        fields.setdefault(category(name), []).append(f"'{name}'")
+    del fields["other"]
+    return " ".join(f"when n.field in ({', '.join(names)}) then '{kind}'" for kind, names in fields.items())
+
+
+def _values(row: str, dialect: str) -> str:
+    """Branches of a `case`: the value of `n.field` in a row, as text."""
+    cases = [f"when n.field = '{column.name}' then {_as_text(row, column)}" for column in DEVICE_COLUMNS]
+    if dialect in _EXTRA_VALUE:
+        cases.append(f"when n.field like 'extra.%' then {_EXTRA_VALUE[dialect].replace('{row}', row)}")
+    return " ".join(cases)
+
+
+def _as_text(row: str, column: TableColumn) -> str:
+    value = f"{row}.{column.name}"
+    if column.type == "timestamp":
+        utc = f"({value} at time zone 'UTC')"
+        return f"strftime({utc}, '%Y-%m-%d') || 'T' || strftime({utc}, '%H:%M:%S') || 'Z'"
+    return value if column.type == "text" else f"cast({value} as varchar)"
+
+
+def _each_field() -> str:
+    """For dialects whose JSON functions nobody has tried here: all changes within `extra` are one field `extra`."""
+    fields = " union all ".join(f"select '{name}' as field" for name in _NAMES)
+    return (
+        f"join ({fields} union all select null as field) f on position('\"' || f.field || '\"' in n.fields) > 0"
+        " or (f.field = 'extra' and position('\"extra.' in n.fields) > 0)"
+        " or (f.field is null and n.fields = '[null]')"
+    )

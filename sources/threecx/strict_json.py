@@ -1,0 +1,66 @@
+"""JSON without what no destination could store: NaN, names that stand twice, halves of characters."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+__all__ = ["DuplicateKeyError", "json_fault", "strict_json"]
+
+
+class DuplicateKeyError(ValueError):
+    """A JSON object names a property twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise DuplicateKeyError
+    return result
+
+
+def strict_json(text: str) -> Any:
+    """The value of a JSON text, fit for any destination. Raises ValueError for NaN, Infinity and doubled names."""
+    value = _DECODER.decode(text)
+    return _storable(value) if _UNSTORABLE_ESCAPE.search(text) else value
+
+
+def _storable(value: Any) -> Any:
+    """The value with U+FFFD for what Arrow and PostgreSQL cannot store: halves of surrogate pairs, and NUL."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    if isinstance(value, dict):
+        return _object([(_storable(name), _storable(inner)) for name, inner in value.items()])
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_finite, parse_float=_finite)
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+# UTF-8 itself holds no surrogates, and JSON no bare NUL: they can only come as escapes.
+_UNSTORABLE_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def json_fault(error: Exception) -> str:
+    """What is wrong with a JSON text, for a message."""
+    if isinstance(error, DuplicateKeyError):
+        return "a property stands twice in one object"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "cut off or malformed"

@@ -1,0 +1,176 @@
+"""The command line as a whole: help, what it imports, and how commands end."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from dlt_threecx.cli import COMMANDS
+from dlt_threecx.cli.exit_codes import exit_code_of
+from dlt_threecx.cli.lazy_group import LazyGroup
+from dlt_threecx.source.errors import ProtocolError
+from tests.commands import python, threecx
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "help"
+REGENERATE = "REGENERATE"
+"""`REGENERATE=1 pytest tests/cli/test_cli.py` writes the golden files anew; read the difference."""
+
+SLOW = {"dlt", "duckdb", "numpy", "orjson", "pandas", "pyarrow", "requests", "rich", "sqlglot", "urllib3"}
+
+
+# help
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_as_it_was_read_and_approved(tmp_path: Path, command: str) -> None:
+    ran = threecx(*command.split(), "--help", folder=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    golden = GOLDEN / f"{command or 'threecx'}.txt"
+    if os.environ.get(REGENERATE):
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_text(ran.out, encoding="utf-8")
+    assert golden.read_text(encoding="utf-8") == ran.out
+    assert re.search(rf"Examples:\n  +threecx {command}", ran.out)
+
+
+def test_no_golden_help_outlives_its_command() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.txt")} == {"threecx", *COMMANDS}
+
+
+def test_the_line_in_the_overview_is_the_first_line_of_the_help(tmp_path: Path) -> None:
+    for command, (_, line) in COMMANDS.items():
+        help_text = (GOLDEN / f"{command}.txt").read_text(encoding="utf-8")
+        assert help_text.split("\n\n")[1].strip() == line
+
+
+def test_without_a_command_there_is_help(tmp_path: Path) -> None:
+    ran = threecx(folder=tmp_path)
+    assert (ran.code, ran.out) == (0, (GOLDEN / "threecx.txt").read_text(encoding="utf-8"))
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    ran = threecx("--version", folder=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.fullmatch(r"threecx, version \d+\.\d+\.\d+\n", ran.out)
+
+
+# modules that a command loads
+
+
+def _imported(tmp_path: Path, *args: str) -> set[str]:
+    code = (
+        "import sys, dlt_threecx.cli as cli\n"
+        "code = cli.exit_code_of(cli.cli, sys.argv[1:])\n"
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+    )
+    return set(python("-c", code, *args, folder=tmp_path).err.split())
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["nonsense"]])
+def test_help_needs_click_and_the_standard_library_only(tmp_path: Path, args: list[str]) -> None:
+    imported = {name for name in _imported(tmp_path, *args) if not name.startswith("_")}
+    assert "click" in imported
+    assert imported & SLOW == set()
+
+
+@pytest.mark.parametrize("command", ["status", "devices", "changes", "findings", "diff", "history", "sql"])
+def test_a_question_imports_neither_dlt_nor_requests(tmp_path: Path, command: str) -> None:
+    args = [command] if command in ("status", "devices", "changes", "findings") else [command, "x"]
+    imported = _imported(tmp_path, *args)
+    assert "duckdb" in imported
+    assert imported & (SLOW - {"duckdb"}) == set()
+
+
+@pytest.mark.parametrize("command", ["check", "list", "simulate"])
+def test_a_command_that_loads_nothing_imports_no_dlt(tmp_path: Path, command: str) -> None:
+    assert _imported(tmp_path, command, "--help") & {"dlt", "duckdb", "pyarrow"} == set()
+
+
+# usage
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["statsu"], "No such command 'statsu'. Did you mean 'status'? See: threecx --help"),
+        (["--nonsense"], "--nonsense"),
+        (["devices", "--fromat", "json"], "See: threecx devices --help"),
+        (["devices", "--at", "soon"], "'soon' is no time such as 2026-11-01, 2026-11-01T07:30 or 7d (ago)"),
+        (["status", "--max-age", "old"], "'old' is no length of time such as 7d, 26h or 30m"),
+        (["changes", "--field", "vendr"], "'vendr' is no device column. Did you mean 'vendor'?"),
+        (["list", "--top", "many"], "'many' is not a valid integer"),
+        (["history"], "Missing argument 'DEVICE'."),
+        (["check", "--project", "nowhere"], "'nowhere' does not exist"),
+        (["simulate", "--fault", "bad_luck"], "'bad_luck' is not one of"),
+        (["sync", "--accept", "shrink"], "--accept and --because need each other."),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(tmp_path: Path, args: list[str], expected: str) -> None:
+    ran = threecx(*args, folder=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("threecx: error: ")
+    assert ran.err.count("\n") == 1
+    assert expected in ran.err
+
+
+# how commands end
+
+
+def _ended(error: BaseException, *, debug: bool = False) -> int:
+    """Exit code of a command that raises this."""
+
+    @click.command()
+    def fail() -> None:
+        if debug:
+            from dlt_threecx.cli import stderr
+
+            stderr.listen(2)
+        raise error
+
+    group = LazyGroup(commands_by_name={"fail": ("unused:unused", "")})
+    group.get_command = lambda *_: fail  # type: ignore[method-assign]
+    return exit_code_of(group, ["fail"])
+
+
+def test_an_error_is_one_line_and_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _ended(ProtocolError("GET x", "the PBX\nsaid \x1b[31mno", "Run again")) == 5
+    assert capsys.readouterr() == ("", "threecx: error: GET x: the PBX said ?[31mno. Run again\n")
+
+
+def test_a_bug_is_exit_1_and_keeps_its_words_for_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _ended(KeyError("pw-secret-value")) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(
+        r"threecx: error: KeyError in test_cli.py, line \d+\. This is a bug: "
+        r"please report it with what --debug shows\n",
+        err,
+    )
+
+
+def test_interrupted_is_exit_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _ended(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err.strip() == "threecx: error: interrupted"
+
+
+@pytest.mark.parametrize("code", [0, 5, None])
+def test_a_command_gives_its_own_exit_code(code: int | None) -> None:
+    @click.command()
+    def done() -> Any:
+        return code
+
+    group = LazyGroup(commands_by_name={"done": ("unused:unused", "")})
+    group.get_command = lambda *_: done  # type: ignore[method-assign]
+    assert exit_code_of(group, ["done"]) == (code or 0)
+
+
+def test_debug_shows_the_traceback_and_nothing_else_does(tmp_path: Path) -> None:
+    quiet = threecx("check", folder=tmp_path)
+    assert (quiet.code, quiet.err.count("\n")) == (2, 1)
+    loud = threecx("check", "--debug", folder=tmp_path)
+    assert loud.code == 2
+    assert loud.err.startswith("Traceback ")
+    assert loud.err.endswith(quiet.err)

@@ -1,0 +1,188 @@
+"""A PBX that is updated, or set back, in mid-history: the API moves, the phones do not."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlt_threecx.simulator import SHAPES, Fleet
+from tests.rig import Rig, assert_sound, counts, leaks, rigs
+from tests.sync.model import columns, stored
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet(devices=180, seed=23)
+
+
+MOVES = [pair for pair in itertools.product(SHAPES, SHAPES) if pair[0] != pair[1]]
+
+
+@pytest.mark.parametrize(("old", "new"), MOVES)
+def test_an_update_of_the_pbx_changes_no_phone(rig: Rig, old: str, new: str) -> None:
+    rig.fleet.shape = old
+    rig.sync()
+    rig.fleet.shape = new
+    result = rig.sync()
+    same_columns = {old, new} == {"early", "20.0.4"}
+    assert counts(result) == ({} if same_columns else {"rebaselined": 180})
+    assert bool(result.shape_changes) != same_columns
+    assert {item["Id"]: columns(item) for item in rig.fleet.served()} == {
+        device: stored(row) for device, row in rig.devices().items()
+    }
+    assert counts(rig.sync()) == {}
+    assert_sound(rig)
+    assert leaks(rig) == []
+
+
+def test_there_and_back_and_there_again_changes_no_phone(rig: Rig) -> None:
+    for shape in ("early", "20.0.4", "later", "20.0.4", "later", "early", "later"):
+        rig.fleet.shape = shape
+        result = rig.sync()
+        assert counts(result).keys() <= {"added", "rebaselined"}
+        assert json.loads(rig.ledger()[-1]["shape"])["Registrar.MAC"] == "string"
+    assert_sound(rig)
+
+
+def test_the_moved_paths_are_named(rig: Rig) -> None:
+    rig.sync()
+    rig.fleet.shape = "later"
+    report = rig.sync().report()
+    assert {"Online", "Category", "Registrar.FirmwareAvailable", "Registrar.Id"} <= set(report["shape_changes"])
+    assert "Registrar.ProvLink" not in report["shape_changes"]
+    assert (report["changed"], report["rebaselined"]) == (0, 180)
+    assert rig.sync().report()["shape_changes"] == []
+
+
+@pytest.mark.parametrize(("old", "new"), [("20.0.4", "later"), ("later", "20.0.4"), ("early", "later")])
+def test_what_really_changed_in_the_same_step_is_told_field_by_field(rig: Rig, old: str, new: str) -> None:
+    rig.fleet.shape = old
+    rig.sync()
+    ids = rig.fleet.ids()
+    rig.fleet.shape = new
+    rig.fleet.update(ids[4], {"Registrar": {"IpAddress": "10.77.0.1"}})
+    rig.fleet.update(ids[5], {"DN": {"Name": "Somebody Else", "Number": "999"}, "Registrar": {"Model": "T99"}})
+    rig.fleet.update(ids[6], {"Online": not rig.fleet.find(ids[6])["Online"]})
+    rig.fleet.remove(ids[7])
+    added = rig.fleet.add()["Id"]
+    result = rig.sync()
+    real = [change for change in rig.changes(result.row.snapshot_id) if change[1] != "rebaselined"]
+    assert real == [
+        (ids[4], "changed", ["ip_address"]),
+        (ids[5], "changed", ["model", "dn_number", "dn_name"]),
+        (ids[7], "removed", []),
+        (added, "added", []),
+    ]
+    assert counts(result)["rebaselined"] == 177
+    assert_sound(rig)
+
+
+def test_a_fleet_without_pending_firmware_can_go_back(rig: Rig) -> None:
+    for device in rig.fleet.ids():
+        if rig.fleet.find(device)["Registrar"]:
+            rig.fleet.update(device, {"Registrar": {"FirmwareAvailable": None}})
+    for shape in ("20.0.4", "later", "20.0.4"):
+        rig.fleet.shape = shape
+        result = rig.sync()
+        assert counts(result).keys() <= {"added", "rebaselined"}
+    device = rig.fleet.ids()[0]
+    rig.fleet.update(device, {"Registrar": {"FirmwareAvailable": "99.1"}})
+    assert rig.changes(rig.sync().row.snapshot_id) == [(device, "changed", ["firmware_available"])]
+
+
+def test_phones_that_go_on_and_off_line_are_refreshed_only(rig: Rig) -> None:
+    rig.fleet.shape = "later"
+    rig.sync()
+    ids = rig.fleet.ids()[:30]
+    before = rig.devices()
+    for device in ids:
+        rig.fleet.update(device, {"Online": not rig.fleet.find(device)["Online"]})
+    result = rig.sync()
+    assert rig.changes(result.row.snapshot_id) == [(device, "refreshed", ["online"]) for device in ids]
+    after = rig.devices()
+    for device, row in ((device, after[device]) for device in ids):
+        assert row["online"] is not before[device]["online"]
+        assert row["tracked_version"] == before[device]["tracked_version"]
+        assert row["row_version"] != before[device]["row_version"]
+
+
+def test_other_fields_can_be_volatile(rig: Rig) -> None:
+    rig.settings = {"volatile": ("ip_address",)}
+    rig.sync()
+    device = rig.fleet.ids()[0]
+    rig.fleet.update(device, {"Registrar": {"IpAddress": "10.77.0.2"}})
+    assert rig.changes(rig.sync().row.snapshot_id) == [(device, "refreshed", ["ip_address"])]
+
+
+def test_an_unknown_property_moves_once_and_changes_after_that(rig: Rig) -> None:
+    rig.sync()
+    ids = rig.fleet.ids()
+    for device in ids:
+        rig.fleet.update(device, {"Brand": {"New": 1}, "SecretNote": "pw-secret-note"})
+    result = rig.sync()
+    assert counts(result) == {"rebaselined": 180}
+    assert result.shape_changes == ("Brand", "SecretNote")
+    rig.fleet.update(ids[3], {"Brand": {"New": 2}})
+    rig.fleet.update(ids[4], {"SecretNote": "pw-secret-other"})
+    assert rig.changes(rig.sync().row.snapshot_id) == [(ids[3], "changed", ["extra.Brand"])]
+    assert leaks(rig) == []
+
+
+def test_a_property_that_turns_into_text_moves_and_is_kept(rig: Rig) -> None:
+    rig.sync()
+    for device in rig.fleet.ids():
+        if rig.fleet.find(device)["Registrar"]:
+            rig.fleet.update(device, {"Registrar": {"Capabilities": "seven"}})
+    result = rig.sync()
+    assert (set(counts(result)), result.shape_changes) == ({"rebaselined"}, ("Registrar.Capabilities",))
+    row = rig.devices()[rig.fleet.ids()[0]]
+    assert (row["capabilities"], json.loads(row["extra"])) == (None, {"Registrar.Capabilities": "seven"})
+    assert counts(rig.sync()) == {}
+
+
+@pytest.mark.parametrize(("old", "new"), [(None, "key-one"), ("key-one", "key-two"), ("key-one", None)])
+def test_another_fingerprint_key_changes_no_phone(rig: Rig, old: str | None, new: str | None) -> None:
+    rig.sync(fingerprint_key=old)
+    device = rig.fleet.ids()[9]
+    rig.fleet.update(device, {"Registrar": {"IpAddress": "10.77.0.3"}})
+    result = rig.sync(fingerprint_key=new)
+    real = [change for change in rig.changes(result.row.snapshot_id) if change[1] != "rebaselined"]
+    assert real == [(device, "changed", ["ip_address"])]
+    assert counts(result)["rebaselined"] > 170
+    assert counts(rig.sync(fingerprint_key=new)) == {}
+    assert_sound(rig)
+
+
+def test_a_history_in_another_row_format_is_recorded_anew(tmp_path: Path) -> None:
+    for rig in rigs(tmp_path / "formats", Fleet(devices=30)):
+        rig.sync()
+        old = hashlib.sha256(b"as another release would hash it").hexdigest()
+        rig.write(f"update threecx.threecx.device_versions set row_version = '{old}', tracked_version = '{old}'")
+        rig.write("update threecx.threecx.snapshots set row_format = 0")
+        device = rig.fleet.ids()[2]
+        rig.fleet.update(device, {"DN": {"Number": "4711"}})
+        result = rig.sync()
+        assert counts(result) == {"rebaselined": 29, "changed": 1}
+        assert rig.changes(result.row.snapshot_id)[2] == (device, "changed", ["dn_number"])
+        assert counts(rig.sync()) == {}
+
+
+def _days(rig: Rig) -> Iterator[str]:
+    for shape in ("early", "early", "20.0.4", "20.0.4", "later", "later"):
+        rig.fleet.shape = shape
+        rig.fleet.next_day()
+        yield shape
+
+
+def test_no_secret_shows_wherever_the_shape_puts_it(rig: Rig) -> None:
+    rig.sync(fingerprint_key="pw-secret-key-of-fingerprints")
+    for _ in _days(rig):
+        result = rig.sync(fingerprint_key="pw-secret-key-of-fingerprints")
+        assert "pw-secret" not in repr(result)
+    assert leaks(rig) == []
+    assert_sound(rig)

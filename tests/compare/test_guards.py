@@ -1,0 +1,178 @@
+"""What an honest but suspicious reading may not do, unless an operator says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlt_threecx.compare.decide import SyncResult
+from dlt_threecx.compare.guards import GUARDS, Facts, objections
+from dlt_threecx.simulator import Fleet
+from tests.rig import Rig, assert_sound, counts, rigs
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A PBX with 40 devices that was read once."""
+    for rig in rigs(tmp_path / "guarded", Fleet(devices=40, seed=5)):
+        rig.sync()
+        yield rig
+
+
+def facts(**given: object) -> Facts:
+    """Facts to which nobody objects, but for those given."""
+    calm = {
+        "pbx": "hq",
+        "base_url": "https://a",
+        "previous_base_url": "https://a",
+        "scope": (None, None),
+        "previous_scope": (None, None),
+        "devices": 100,
+        "previous_devices": 100,
+        "removed": 0,
+        "max_removed_percent": 20.0,
+        "max_removed_devices": 5,
+    }
+    return Facts(**(calm | given))  # type: ignore[arg-type]
+
+
+def objecting(**given: object) -> list[str]:
+    return [objection.guard for objection in objections(facts(**given))]
+
+
+def assert_refused(rig: Rig, result: SyncResult, *guards: str) -> None:
+    """Refused with a row that says so, and nothing else was written."""
+    row = rig.ledger()[-1]
+    assert (result.exit_code, row["status"], row["reason"]) == (6, "refused", guards[0])
+    assert rig.changes(row["snapshot_id"]) == []
+    words = str(result.error)
+    assert row["detail"] == words + ("" if words.endswith(".") else ".")
+    assert words.startswith("snapshot of PBX 'default': refused by the guard '")
+    accept = " ".join(f"--accept {guard}" for guard in guards)
+    assert words.endswith(f'threecx sync --pbx default {accept} --because "why it is right"')
+    assert "Nothing was written to the history" in words
+    assert (row["added"], row["removed"], row["accepted"], row["because"]) == (None, None, None, None)
+    assert_sound(rig)
+
+
+def remove(rig: Rig, number: int) -> None:
+    for device in rig.fleet.ids()[:number]:
+        rig.fleet.remove(device)
+
+
+def test_nobody_objects_to_a_calm_reading() -> None:
+    assert objecting() == []
+
+
+def test_shrink_needs_both_limits_to_be_passed() -> None:
+    assert objecting(removed=20) == []
+    assert objecting(removed=21) == ["shrink"]
+    assert objecting(previous_devices=10, removed=5) == []
+    assert objecting(previous_devices=10, removed=6) == ["shrink"]
+    assert objecting(removed=100, max_removed_percent=100) == []
+    assert objecting(previous_devices=0, removed=0) == []
+
+
+def test_shrink_counts_those_that_go_whoever_comes() -> None:
+    assert objecting(devices=100, previous_devices=100, removed=50) == ["shrink"]
+
+
+def test_empty_speaks_for_shrink_too() -> None:
+    assert objecting(devices=0, removed=100) == ["empty"]
+    assert objecting(devices=0, previous_devices=0) == []
+
+
+def test_scope_and_identity_compare_with_the_last_snapshot() -> None:
+    assert objecting(base_url="https://b") == ["identity"]
+    assert objecting(scope=("Id gt 5", None)) == ["scope"]
+    assert objecting(scope=(None, "ada")) == ["scope"]
+    assert objecting(scope=("Id gt 5", None), previous_scope=("Id gt 5", None)) == []
+    assert objecting(base_url="https://b", scope=(None, "x"), removed=60) == ["identity", "scope", "shrink"]
+
+
+def test_every_guard_is_named() -> None:
+    assert list(GUARDS) == ["identity", "scope", "empty", "shrink"]
+
+
+def test_a_pbx_that_says_it_is_empty_is_refused_until_accepted(rig: Rig) -> None:
+    remove(rig, 40)
+    assert_refused(rig, rig.sync(), "empty")
+    assert len(rig.devices()) == 40
+    result = rig.sync(["empty"], "the site was closed")
+    assert (result.exit_code, counts(result)) == (0, {"removed": 40})
+    row = rig.ledger()[-1]
+    assert (row["accepted"], row["because"], row["devices"]) == ("empty", "the site was closed", 0)
+    assert rig.devices() == {}
+    assert counts(rig.sync()) == {}
+    rig.fleet.restore(next(iter(rig.fleet.gone)))
+    assert counts(rig.sync()) == {"returned": 1}
+    assert_sound(rig)
+
+
+def test_a_fleet_that_shrinks_too_much_is_refused_until_accepted(rig: Rig) -> None:
+    remove(rig, 8)
+    assert counts(rig.sync()) == {"removed": 8}
+    remove(rig, 7)
+    assert_refused(rig, rig.sync(), "shrink")
+    assert "7 of 32 devices would go (22 %, the limit is 20 %)" in rig.ledger()[-1]["detail"]
+    assert counts(rig.sync(max_removed_percent=25.0)) == {"removed": 7}
+    assert_sound(rig)
+
+
+def test_the_limits_are_settings(rig: Rig) -> None:
+    remove(rig, 3)
+    assert_refused(rig, rig.sync(max_removed_percent=5.0, max_removed_devices=2), "shrink")
+    assert counts(rig.sync(max_removed_percent=5.0, max_removed_devices=3)) == {"removed": 3}
+
+
+def test_another_filter_is_refused_until_accepted(rig: Rig) -> None:
+    narrow = {"filter": "DN/Type ne 'Fax'"}
+    assert_refused(rig, rig.sync(**narrow), "scope")
+    result = rig.sync(["scope"], "faxes go to another team", **narrow)
+    assert (result.exit_code, set(counts(result))) == (0, {"removed"})
+    assert counts(rig.sync(**narrow)) == {}
+    assert_refused(rig, rig.sync(search="Yealink", **narrow), "scope", "shrink")
+    assert_refused(rig, rig.sync(), "scope")
+    assert_sound(rig)
+
+
+def test_another_address_is_refused_until_accepted(rig: Rig, tmp_path: Path) -> None:
+    for other in rigs(tmp_path / "elsewhere", Fleet(devices=40, seed=6)):
+        other.project, other.db = rig.project, rig.db
+        assert_refused(other, other.sync(), "identity")
+        result = other.sync(["identity"], "moved to another host")
+        assert (result.exit_code, other.ledger()[-1]["accepted"]) == (0, "identity")
+        assert other.ledger()[-1]["base_url"] == other.simulator.base_url
+        assert other.sync().exit_code == 0
+    assert_refused(rig, rig.sync(), "identity")
+
+
+def test_several_guards_are_named_together_and_accepted_together(rig: Rig, tmp_path: Path) -> None:
+    for other in rigs(tmp_path / "elsewhere", Fleet(devices=8, seed=6)):
+        other.project, other.db = rig.project, rig.db
+        filter_ = {"filter": "Id gt 0"}
+        assert_refused(other, other.sync(**filter_), "identity", "scope", "shrink")
+        half = other.sync(["scope"], "half an answer", **filter_)
+        assert (half.exit_code, half.row.reason, half.row.accepted) == (6, "identity", "scope")
+        whole = other.sync(["shrink", "scope", "identity"], "all of it", **filter_)
+        assert (whole.exit_code, whole.row.accepted, whole.row.because) == (0, "identity,scope,shrink", "all of it")
+        assert_sound(other)
+
+
+def test_what_was_accepted_in_vain_is_not_recorded(rig: Rig) -> None:
+    result = rig.sync(["empty", "shrink"], "just in case")
+    assert (result.exit_code, result.row.accepted, result.row.because) == (0, None, None)
+
+
+def test_a_refused_reading_is_not_what_the_next_is_compared_with(rig: Rig) -> None:
+    first = rig.ledger()[-1]["snapshot_id"]
+    gone = rig.fleet.ids()[:20]
+    remove(rig, 20)
+    refused = rig.sync()
+    assert refused.row.previous_snapshot_id == first
+    for device in gone:
+        rig.fleet.restore(device)
+    calm = rig.sync()
+    assert (counts(calm), calm.row.previous_snapshot_id) == ({}, first)

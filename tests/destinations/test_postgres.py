@@ -1,0 +1,316 @@
+"""The same history in PostgreSQL: what is loaded, what every view and command says, crashes, contention, secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.open import open_history
+from dlt_threecx.destinations.warehouse import Warehouse
+from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.source.errors import QueryError
+from dlt_threecx.views.views import VIEWS, view_statements
+from tests.commands import ROOT, settings_of, threecx
+from tests.destinations.warehouse import PASSWORD, Postgres, postgres
+from tests.rig import Rig
+
+DAYS = 6
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with postgres(tmp_path_factory.mktemp("pg") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def empty(server: Postgres) -> Postgres:
+    server.empty()
+    return server
+
+
+@pytest.fixture
+def pbx() -> Iterator[Simulator]:
+    with Simulator({"hq": Fleet(devices=40, seed=7), "bath": Fleet(devices=5, seed=8)}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def both(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Postgres]]:
+    """A folder with the history of some days in DuckDB, and the very same rows in PostgreSQL."""
+    folder = tmp_path_factory.mktemp("both")
+    fleets = {"hq": Fleet(devices=40, seed=7), "bath": Fleet(devices=5, seed=8)}
+    with Simulator(fleets) as simulator:
+        rig = Rig(folder, fleets["hq"], simulator)
+        for day in range(DAYS):
+            assert [result.exit_code for result in rig.sync_all()] == [0, 0]
+            for fleet in fleets.values():
+                fleet.next_day()
+                fleet.update(fleet.ids()[0], {"Unknown": {"Here": day}, "Registrar": {"Capabilities": day}})
+    with duckdb.connect(str(folder / "threecx.duckdb"), read_only=True) as history:
+        history.execute("use threecx.threecx")
+        history.execute("set TimeZone = 'UTC'")
+        server.copy(history)
+    server.execute(*view_statements("postgres", "threecx"))
+    yield folder, server
+    server.empty()
+
+
+# the same rows
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_says_the_same(both: tuple[Path, Postgres], view: str) -> None:
+    folder, server = both
+    with duckdb.connect(str(folder / "threecx.duckdb"), read_only=True) as history:
+        history.execute("use threecx.threecx")
+        history.execute("set TimeZone = 'UTC'")
+        here = _rows(history.execute(f"select * from {view}"))
+    with server.connection() as connection, connection.cursor() as cursor:
+        cursor.execute(f"select * from {view}")
+        there = _rows(cursor)
+    assert there == here
+    assert len(here) > 1
+
+
+def _rows(cursor: Any) -> list[tuple[str, ...]]:
+    """The names of the columns, and the sorted rows as text, the same for both drivers."""
+    names = tuple(column[0] for column in cursor.description)
+    return [names, *sorted(tuple(str(value) for value in row) for row in cursor.fetchall())]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "devices --at 0h --format csv",
+        "devices --at 2020-01-01 --format csv",
+        "devices --pbx hq --format ndjson",
+        "changes --format csv",
+        "changes --no-group --presence",
+        "changes --field ip_address --category network",
+        "history 101",
+        "history a --format json",
+        "history no-such-phone",
+        "diff BEGIN 0h",
+        "status --format csv",
+        "findings --format csv",
+        "verify",
+    ],
+)
+def test_every_command_says_the_same(both: tuple[Path, Postgres], command: str) -> None:
+    folder, server = both
+    args = command.replace("BEGIN", _begin(folder)).split()
+    here = threecx(*args, folder=folder)
+    there = threecx(*args, folder=folder, **server.environ)
+    assert (there.code, there.err) == (here.code, here.err) == (0, here.err)
+    ages = re.compile(r"\d+ (s|min|h)( \d+ (s|min))?( so far)? *")
+    assert ages.sub("…", there.out) == ages.sub("…", here.out)
+    assert here.out or here.err
+
+
+def _begin(folder: Path) -> str:
+    with duckdb.connect(str(folder / "threecx.duckdb"), read_only=True) as history:
+        history.execute("set TimeZone = 'UTC'")
+        (begin,) = history.execute(
+            "select max(m) from (select min(taken_at) as m from threecx.threecx.snapshots group by pbx)"
+        ).fetchall()[0]
+        return f"{begin:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+# loading
+
+
+def _ledger(server: Postgres) -> list[tuple[Any, ...]]:
+    return server.rows(
+        "select s.* from snapshots s join _dlt_loads l on l.load_id = s._dlt_load_id and l.status = 0"
+        " order by snapshot_id"
+    )
+
+
+def _there(server: Postgres, pbx: str) -> set[int]:
+    return {row[0] for row in server.rows(f"select device_id from devices where pbx = '{pbx}'")}
+
+
+def test_days_are_loaded_as_they_are_in_duckdb(empty: Postgres, pbx: Simulator, tmp_path: Path) -> None:
+    environ = settings_of(pbx)
+    reports = []
+    for _ in range(3):
+        pair = [
+            threecx("sync", "--format", "ndjson", folder=tmp_path, **environ, **more) for more in ({}, empty.environ)
+        ]
+        assert [ran.code for ran in pair] == [0, 0]
+        assert [ran.err for ran in pair] == ["", ""]
+        reports.append([[_facts(line) for line in ran.out.splitlines()] for ran in pair])
+        for one in pbx.pbxs.values():
+            one.fleet.next_day()
+            one.fleet.update(one.fleet.ids()[0], {"Unknown": {"Here": one.fleet.days}})
+    assert [here for here, _ in reports] == [there for _, there in reports]
+    assert [report["changed"] > 0 for report in reports[2][0]] == [True, True]
+    asked = "select pbx, device_id, change, row_version, changed_fields, extra from device_versions"
+    with duckdb.connect(str(tmp_path / "threecx.duckdb"), read_only=True) as history:
+        history.execute("use threecx.threecx")
+        here = sorted(map(repr, history.execute(asked).fetchall()))
+    assert sorted(map(repr, empty.rows(asked))) == here
+    assert threecx("verify", folder=tmp_path, **empty.environ).code == 0
+
+
+def _facts(line: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(line)
+    varying = ("snapshot_id", "taken_at", "duration_seconds", "chain", "detail")
+    return {name: value for name, value in report.items() if name not in varying}
+
+
+def test_a_killed_load_is_finished_or_forgotten(empty: Postgres, pbx: Simulator, tmp_path: Path) -> None:
+    environ = {**os.environ, **settings_of(pbx), **empty.environ, "PYTHONPATH": str(ROOT)}
+    assert threecx("sync", folder=tmp_path, **settings_of(pbx), **empty.environ).code == 0
+    began = time.monotonic()
+    assert threecx("sync", folder=tmp_path, **settings_of(pbx), **empty.environ).code == 0
+    lasts = time.monotonic() - began
+    for part in (0.6, 0.75, 0.9):
+        for one in pbx.pbxs.values():
+            one.fleet.next_day()
+        command = [sys.executable, "-c", "from dlt_threecx.cli import main; main()", "sync"]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(lasts * part)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert threecx("sync", folder=tmp_path, **settings_of(pbx), **empty.environ).code == 0
+    assert threecx("verify", folder=tmp_path, **empty.environ).code == 0
+    assert {name: _there(empty, name) for name in pbx.pbxs} == {
+        name: set(one.fleet.ids()) for name, one in pbx.pbxs.items()
+    }
+    assert empty.rows("select count(*) - count(distinct (pbx, device_id, snapshot_id)) from device_versions") == [(0,)]
+    assert empty.rows("select count(*) - count(distinct snapshot_id) from snapshots") == [(0,)]
+
+
+def test_a_package_that_a_full_server_refused_is_finished_later(
+    empty: Postgres, pbx: Simulator, tmp_path: Path
+) -> None:
+    environ = settings_of(pbx) | empty.environ
+    assert threecx("sync", folder=tmp_path, **environ).code == 0
+    ledger = _ledger(empty)
+    for one in pbx.pbxs.values():
+        one.fleet.remove(one.fleet.ids()[0])
+    empty.execute("alter table device_versions add constraint full_disk check (change <> 'removed') not valid")
+    ran = threecx("sync", folder=tmp_path, **environ)
+    assert (ran.code, ran.out) == (7, "")
+    assert re.search(
+        "^threecx: error: load of the package of this run: the destination failed \\(.*full_disk.*\\)", ran.err
+    )
+    assert _ledger(empty) == ledger
+    empty.execute("alter table device_versions drop constraint full_disk")
+    ran = threecx("sync", folder=tmp_path, **environ)
+    assert (ran.code, ran.err, ran.out.count("nothing new")) == (0, "", 2)
+    assert empty.rows(
+        "select pbx, count(*) from device_versions where change = 'removed' group by pbx order by pbx"
+    ) == [
+        ("bath", 1),
+        ("hq", 1),
+    ]
+    assert threecx("verify", folder=tmp_path, **empty.environ).code == 0
+
+
+def test_loads_wait_for_each_other(
+    empty: Postgres, pbx: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = settings_of(pbx) | empty.environ
+    for name, value in empty.environ.items():
+        monkeypatch.setenv(name, value)
+    held = Warehouse(HistoryLocation(tmp_path, destination="postgres"), wait_seconds=1)
+    ran = threecx("sync", folder=tmp_path, SOURCES__THREECX__BUSY_TIMEOUT_SECONDS="0.5", **environ)
+    assert (ran.code, ran.out) == (7, "")
+    assert ran.err == (
+        "threecx: error: load into destination 'postgres': it says: canceling statement due to lock timeout. "
+        "Nothing was written. Run again when no other sync loads into it, or raise busy_timeout_seconds\n"
+    )
+    held.close()
+    assert threecx("sync", folder=tmp_path, **environ).code == 0
+
+
+# asking
+
+
+def test_a_question_can_only_read(both: tuple[Path, Postgres], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, server = both
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    location = HistoryLocation(folder / "threecx.duckdb", destination="postgres", project=folder)
+    before = server.rows("select count(*) from snapshots")
+    for sql in (
+        "delete from threecx.snapshots",
+        "select 1; delete from threecx.snapshots",
+        "with gone as (delete from threecx.snapshots returning 1) select * from gone",
+        "select * into threecx.copied from threecx.snapshots",
+        "set default_transaction_read_only = off",
+        "copy threecx.snapshots to program 'cat'",
+        "",
+    ):
+        with open_history(location) as history, pytest.raises(QueryError):
+            list(history.query(sql)[1])
+    assert server.rows("select count(*) from snapshots") == before
+    ran = threecx("sql", "select pbx, count(*) from threecx.devices group by 1", folder=folder, **server.environ)
+    assert (ran.code, ran.out.split()[:2]) == (0, ["pbx", "count"])
+    ran = threecx("sql", "select nope from threecx.devices", folder=folder, **server.environ)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == ('threecx: error: the query: it says: column "nope" does not exist. Mend the query\n')
+
+
+# wrong settings, and secrets
+
+
+def test_what_is_wrong_is_said(server: Postgres, tmp_path: Path) -> None:
+    def told(*args: str, **environ: str) -> tuple[int, str]:
+        ran = threecx("status", *args, folder=tmp_path, **environ)
+        assert ran.out == ""
+        return ran.code, ran.err.removeprefix("threecx: error: ").rstrip("\n")
+
+    code, words = told("--destination", "postgres")
+    assert code == 2
+    assert words == (
+        "destination 'postgres': dlt finds no credentials that it can use. Set credentials in [destination.postgres] "
+        "of .dlt/secrets.toml, or DESTINATION__POSTGRES__CREDENTIALS"
+    )
+    code, words = told("--destination", "nosuch")
+    assert code == 2
+    assert words == (
+        "destination 'nosuch': dlt has none of that name with an SQL client. "
+        "Name one such as duckdb, postgres or snowflake"
+    )
+    nobody = f"postgresql://postgres:{PASSWORD}@127.0.0.1:1/postgres"
+    code, words = told("--destination", "postgres", DESTINATION__POSTGRES__CREDENTIALS=nobody)
+    assert code == 7
+    assert re.fullmatch(
+        r"connection to destination 'postgres': it says: .* port 1 failed: Connection refused. "
+        r"Check \[destination.postgres\] in the settings of dlt",
+        words,
+    )
+    code, words = told("--dataset", "other", **server.environ)
+    assert code == 2
+    assert words == (
+        "dataset 'other' in destination 'postgres': there is none. "
+        "Run threecx sync first, or name the right one with --dataset"
+    )
+
+
+def test_no_secret_is_written_or_said(empty: Postgres, pbx: Simulator, tmp_path: Path) -> None:
+    ran = threecx("sync", "--debug", folder=tmp_path, **settings_of(pbx), **empty.environ)
+    assert ran.code == 0
+    found = [path for path in tmp_path.rglob("*") if path.is_file() and b"pw-secret" in path.read_bytes()]
+    assert found == []
+    assert "pw-secret" not in ran.out + ran.err
+    for (table,) in empty.rows("select table_name from information_schema.tables where table_schema = 'threecx'"):
+        assert "pw-secret" not in repr(empty.rows(f"select * from threecx.{table}"))

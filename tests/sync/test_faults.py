@@ -1,0 +1,172 @@
+"""Every fault that the simulator knows: what the user is told, how soon, and that nothing was written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pytest
+
+from dlt_threecx.simulator import CLIENT_SECRET, FAULTS, Fleet
+from tests.rig import Rig, assert_sound, counts, leaks, rigs
+
+LIMIT_SECONDS = 30.0
+"""No fault may keep a run longer, on however slow a machine."""
+
+
+class Told(NamedTuple):
+    """What a run under a fault ends with; `settings` differ from those of the rig."""
+
+    exit_code: int
+    reason: str | None
+    words: str
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+
+_SOON = {"timeout_seconds": 0.5, "attempts": 2}
+_DRIFT = "3 walks over all pages: none could be proven complete: "
+
+TOLD = {
+    "unauthorized_midwalk": Told(0, None, ""),
+    "token_stolen": Told(3, "credentials", "refused 3 tokens that it had just given (HTTP 401)", {"page_size": 20}),
+    "restart_midwalk": Told(0, None, ""),
+    "forbidden_empty": Told(3, "credentials", "access is forbidden (HTTP 403): the answer is empty"),
+    "too_many_requests": Told(4, "unreachable", "(HTTP 429, tried 2 times, it asks for 1 s)", {"attempts": 2}),
+    "too_many_requests_bare": Told(4, "unreachable", "(HTTP 429, tried 4 times)"),
+    "server_error_empty": Told(5, "protocol", "HTTP 500: the answer is empty"),
+    "bad_gateway": Told(4, "unreachable", "the PBX is busy or starting (HTTP 502, tried 4 times)"),
+    "unavailable": Told(4, "unreachable", "the PBX is busy or starting (HTTP 503, tried 4 times)"),
+    "gateway_timeout": Told(4, "unreachable", "the PBX is busy or starting (HTTP 504, tried 4 times)"),
+    "page_cap": Told(0, None, ""),
+    "page_cap_400": Told(0, None, ""),
+    "token_missing": Told(5, "protocol", "POST /connect/token: the answer holds no access_token (HTTP 200)"),
+    "token_not_json": Told(5, "protocol", "POST /connect/token: the answer is no valid JSON (HTTP 200, text/plain"),
+    "token_html": Told(5, "protocol", "POST /connect/token: the answer is no valid JSON (HTTP 200, text/html"),
+    "token_redirect": Told(5, "protocol", "a redirect to another address (HTTP 307). It was not followed"),
+    "html": Told(5, "protocol", "the answer is no valid JSON (HTTP 200, text/html"),
+    "redirect": Told(5, "protocol", "a redirect to another address (HTTP 302). It was not followed"),
+    "next_link": Told(5, "protocol", "points to another host for its next page (HTTP 200). It was not followed"),
+    "value_missing": Told(5, "drifted", _DRIFT + "a page came without the list 'value'"),
+    "value_null": Told(5, "drifted", _DRIFT + "a page came without the list 'value'"),
+    "value_not_list": Told(5, "drifted", _DRIFT + "a page came without the list 'value'"),
+    "count_missing": Told(5, "drifted", _DRIFT + "a page came without a number as '@odata.count'"),
+    "count_wrong": Told(5, "drifted", _DRIFT + "the rows ended at 130 of 131"),
+    "count_changing": Told(5, "drifted", _DRIFT + "the count went from "),
+    "repeated_row": Told(5, "drifted", _DRIFT + "Id 12 came after Id 12"),
+    "row_out_of_order": Told(5, "drifted", " came after Id "),
+    "id_missing": Told(5, "protocol", "row 51 has no Id"),
+    "id_text": Told(5, "protocol", "row 51 has the unusable Id '"),
+    "id_too_large": Told(5, "protocol", "row 100 has the unusable Id 9007199254740993"),
+    "duplicate_keys": Told(5, "protocol", "a property stands twice in one object"),
+    "json_cut": Told(5, "protocol", "cut off or malformed"),
+    "body_cut": Told(4, "unreachable", "the connection broke with http://127.0.0.1:"),
+    "reset": Told(4, "unreachable", "the connection broke with http://127.0.0.1:"),
+    "stall": Told(4, "unreachable", "no complete answer from http://127.0.0.1:", _SOON),
+    "drip": Told(4, "unreachable", "within 0.5 s (tried 2 times)", _SOON),
+    "huge_body": Told(5, "protocol", "the answer is larger than 32 MB"),
+    "deep_nesting": Told(5, "protocol", "nested too deeply"),
+    "not_utf8": Told(5, "protocol", "not UTF-8"),
+}
+
+
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """A rig with a history, shared: each test leaves it without a fault."""
+    for rig in rigs(tmp_path_factory.mktemp("faults"), Fleet(devices=130, seed=11)):
+        rig.sync()
+        yield rig
+
+
+@pytest.fixture
+def rig(synced: Rig) -> Iterator[Rig]:
+    yield synced
+    synced.simulator.set_fault(None)
+
+
+def test_every_fault_is_told() -> None:
+    assert sorted(FAULTS) == sorted(TOLD)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_told_soon_and_leaves_the_history_alone(
+    rig: Rig, fault: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = TOLD[fault]
+    before, ledger = rig.versions(), rig.ledger()
+    asked = len(rig.simulator.requests)
+    rig.simulator.fault = fault
+    began = time.monotonic()
+    with caplog.at_level(logging.DEBUG):
+        result = rig.sync(**told.settings)
+    assert time.monotonic() - began < LIMIT_SECONDS
+    assert (result.exit_code, result.row.reason) == (told.exit_code, told.reason)
+    assert before == rig.versions()
+    assert ledger == rig.ledger()[:-1]
+    assert rig.ledger()[-1] == result.row.values()
+    if result.error:
+        words = str(result.error)
+        assert told.words in words
+        assert words.startswith(f"{result.error.asked}: ")
+        assert "\n" not in words
+        assert words[0] != words[-1]
+        assert result.error.do
+        assert result.row.status == "failed"
+        assert words in (result.row.detail or "")
+    tokens = [request for request in rig.simulator.requests[asked:] if request.path == "/connect/token"]
+    assert len(tokens) <= 3
+    assert rig.simulator.stray_requests == []
+    shown = [caplog.text, *capfd.readouterr(), json.dumps(result.report(), default=str), repr(result)]
+    assert [text for text in shown if "pw-secret" in text or "eyJ" in text] == []
+    assert leaks(rig) == []
+
+    rig.simulator.set_fault(None)
+    device = rig.fleet.ids()[len(ledger) % 130]
+    rig.fleet.update(device, {"Registrar": {"IpAddress": f"10.8.0.{len(ledger) % 250}"}})
+    after = rig.sync()
+    assert rig.changes(after.row.snapshot_id) == [(device, "changed", ["ip_address"])]
+    assert after.row.previous_snapshot_id == next(
+        row["snapshot_id"] for row in reversed(rig.ledger()[:-1]) if row["status"] == "complete"
+    )
+    assert_sound(rig)
+
+
+def test_a_token_revoked_between_two_pages_is_replaced_once(rig: Rig) -> None:
+    for after in (0, 1, 2):
+        asked = len(rig.simulator.requests)
+        rig.simulator.set_fault("unauthorized_midwalk", after=after)
+        assert counts(rig.sync(page_size=60)) == {}
+        made = rig.simulator.requests[asked:]
+        assert [request.path for request in made].count("/connect/token") == 2
+
+
+def test_a_refused_secret_is_sent_once(tmp_path: Path) -> None:
+    for rig in rigs(tmp_path / "refused", Fleet(devices=10)):
+        result = rig.sync(client_secret="pw-secret-not-this-one")
+        assert (result.exit_code, result.row.reason) == (3, "credentials")
+        assert [request.path for request in rig.simulator.requests] == ["/connect/token"]
+        assert "It was tried once only" in str(result.error)
+        assert "pw-secret" not in str(result.error) + str(result.row)
+        assert (rig.versions(), len(rig.ledger())) == ([], 1)
+        assert counts(rig.sync()) == {"added": 10}
+        assert_sound(rig)
+
+
+def test_nobody_listening_is_told(tmp_path: Path) -> None:
+    for rig in rigs(tmp_path / "nobody", Fleet(devices=10)):
+        rig.sync()
+        before = rig.versions()
+        rig.simulator.stop()
+        result = rig.sync()
+        assert (result.exit_code, result.row.reason) == (4, "unreachable")
+        assert re.search(r"connection refused by http://127\.0\.0\.1:\d+ \(tried 4 times\)", str(result.error))
+        assert before == rig.versions()
+
+
+def test_the_client_secret_is_no_part_of_a_repr(rig: Rig) -> None:
+    assert CLIENT_SECRET not in repr(rig.config())

@@ -1,0 +1,112 @@
+"""Secrets of the phones and of the operator are in no file, no output and no log; their rotation shows all the same."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dlt_threecx.simulator import CLIENT_SECRET, Fleet
+from tests.rig import Rig, assert_sound, counts, leaks, rigs
+
+KEY = "a-key-that-is-nowhere-3f9c"
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_run_at_debug_level_shows_and_keeps_no_secret(
+    rig: Rig, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig.fleet.update(rig.fleet.ids()[0], {"Deep": {"List": [{"AdminPin": "pw-secret-1", "ApiKey": "pw-secret-2"}]}})
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(3):
+            result = rig.sync(fingerprint_key=KEY)
+            rig.fleet.next_day()
+    shown = [caplog.text, *capfd.readouterr(), json.dumps(result.report(), default=str), repr(result)]
+    assert [text for text in shown if "pw-secret" in text or "eyJ" in text or KEY in text] == []
+    assert leaks(rig, KEY, CLIENT_SECRET) == []
+
+
+def test_the_search_for_leaks_would_find_one(rig: Rig) -> None:
+    rig.fleet.update(rig.fleet.ids()[0], {"DN": {"Name": "pw-secret-in-a-name"}})
+    rig.sync()
+    assert set(leaks(rig)) >= {"threecx.device_versions"}
+
+
+def test_without_a_key_nothing_is_known_of_secrets(rig: Rig) -> None:
+    rig.sync()
+    assert {(r["phone_web_password_fp"], r["prov_link_fp"], r["interface_link_fp"]) for r in rig.versions()} == {
+        (None, None, None)
+    }
+    rig.fleet.update(rig.fleet.ids()[0], {"PhoneWebPassword": "pw-secret-new"})
+    assert counts(rig.sync()) == {}
+
+
+def test_with_a_key_a_rotation_and_a_shared_password_show(rig: Rig) -> None:
+    rig.settings = {"fingerprint_key": KEY}
+    ids = rig.fleet.ids()
+    rig.sync()
+    shared = Counter(row["phone_web_password_fp"] for row in rig.versions()).most_common(1)
+    really = Counter(row["PhoneWebPassword"] for row in rig.fleet.rows()).most_common(1)
+    assert shared[0][1] == really[0][1] > 2
+    rig.fleet.update(ids[0], {"PhoneWebPassword": "pw-secret-new"})
+    rig.fleet.update(ids[1], {"PhoneWebPassword": None, "ProvLink": "https://pbx.example.com/pw-secret-x"})
+    result = rig.sync()
+    assert rig.changes(result.row.snapshot_id) == [
+        (ids[0], "changed", ["phone_web_password_fp"]),
+        (ids[1], "changed", ["phone_web_password_fp", "prov_link_fp"]),
+    ]
+    row = rig.ledger()[-1]
+    assert len(row["fingerprint_key_id"]) == 8
+    assert leaks(rig, KEY) == []
+
+
+def test_files_are_for_their_owner_only(rig: Rig) -> None:
+    before = os.umask(0)
+    try:
+        rig.sync()
+        rig.simulator.fault = "html"
+        rig.sync()
+    finally:
+        os.umask(before)
+    modes = {
+        str(path.relative_to(rig.project)): stat.S_IMODE(path.stat().st_mode)
+        for path in [rig.db, rig.work, *rig.work.rglob("*")]
+    }
+    folders = {str(path.relative_to(rig.project)) for path in [rig.work, *rig.work.rglob("*")] if path.is_dir()}
+    assert {name: 0o700 if name in folders else 0o600 for name in modes} == modes
+
+
+def test_the_command_shows_no_secret_either(tmp_path: Path) -> None:
+    for rig in rigs(tmp_path / "shown", Fleet(devices=20)):
+        (rig.project / ".dlt").mkdir()
+        (rig.project / ".dlt" / "config.toml").write_text(f'[sources.threecx]\nbase_url = "{rig.simulator.base_url}"\n')
+        secrets = rig.project / ".dlt" / "secrets.toml"
+        secrets.write_text(
+            '[sources.threecx]\nclient_id = "threecx-demo"\n'
+            f'client_secret = "{CLIENT_SECRET}"\nfingerprint_key = "{KEY}"\n'
+        )
+        secrets.chmod(0o600)
+        for options in (["--format", "json", "--debug"], ["--debug", "-v"], ["--format", "csv"]):
+            done = subprocess.run(
+                [sys.executable, "-c", "from dlt_threecx.cli import main; main()", "sync", *options],
+                cwd=rig.project,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert done.returncode == 0, done.stderr
+            shown = done.stdout + done.stderr
+            assert "pw-secret" not in shown
+            assert "eyJ" not in shown
+            assert KEY not in shown
+        secrets.unlink()
+        assert_sound(rig)
+        assert leaks(rig, KEY) == []
