@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from dlt_threecx.source.errors import ThreecxError
+from dlt_threecx.source.errors import ExitCode, ThreecxError
 
 __all__ = ["DestinationError", "RefusedError", "first_line"]
 
@@ -18,15 +18,16 @@ __all__ = ["DestinationError", "RefusedError", "first_line"]
 class RefusedError(ThreecxError):
     """A guard refused the snapshot before anything was written to the history."""
 
-    exit_code = 6
+    exit_code = ExitCode.REFUSED
     reason = "refused"
 
 
 class DestinationError(ThreecxError):
     """The destination could not be read or written."""
 
-    exit_code = 7
+    exit_code = ExitCode.DESTINATION
     reason = "destination"
+    retryable = True
 
 
 def first_line(error: BaseException) -> str:

@@ -6,11 +6,12 @@ snapshot in which it changed. Everything else is a view over these two.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from dlt_threecx.source.columns import COLUMNS
 
 __all__ = [
+    "CHANGES",
     "DATASET",
     "DEVICE_COLUMNS",
     "LEDGER",
@@ -21,6 +22,7 @@ __all__ = [
     "Status",
     "TableColumn",
     "dlt_hints",
+    "finished_loads",
 ]
 
 DATASET = "threecx"
@@ -29,6 +31,8 @@ LOADS = "_dlt_loads"
 
 Status = Literal["complete", "refused", "failed"]
 Change = Literal["added", "changed", "removed", "returned", "refreshed", "rebaselined"]
+CHANGES: tuple[Change, ...] = get_args(Change)
+"""The kinds of versions; the ledger has a count of each, under the same name."""
 
 SqlType = Literal["text", "bigint", "double", "bool", "timestamp"]
 
@@ -106,6 +110,11 @@ LEDGER: tuple[TableColumn, ...] = (
 )
 
 TABLES: dict[str, tuple[TableColumn, ...]] = {"snapshots": LEDGER, "device_versions": VERSIONS}
+
+
+def finished_loads(schema: str) -> str:
+    """SQL: the ids of the packages that dlt has loaded completely; `schema` is a prefix such as `threecx.`."""
+    return f"(select l.load_id from {schema}{LOADS} l where l.status = 0)"  # noqa: S608  a constant
 
 
 def dlt_hints(columns: tuple[TableColumn, ...]) -> dict[str, Any]:

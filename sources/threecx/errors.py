@@ -14,12 +14,14 @@ Every message says what was asked, what came back and what to do. None holds a s
 from __future__ import annotations
 
 import re
+from enum import IntEnum
 from typing import ClassVar
 
 __all__ = [
     "LOOK",
     "CredentialsError",
     "DriftError",
+    "ExitCode",
     "ProtocolError",
     "QueryError",
     "SettingsError",
@@ -35,11 +37,31 @@ LOOK = "Nothing was loaded. Run again; if it stays, check that base_url is the P
 """What to do when something answers that does not speak like a PBX."""
 
 
-class ThreecxError(Exception):
-    """Base of all errors of this package; `exit_code` is what a command line returns for it."""
+class ExitCode(IntEnum):
+    """What a command line returns; the higher one counts when several PBXs fail."""
 
-    exit_code: ClassVar[int] = 1
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    """Usage, settings or a query option."""
+    CREDENTIALS = 3
+    UNREACHABLE = 4
+    NOT_PROVEN = 5
+    """The PBX contradicted itself, or `verify` found a disagreement, or a history is too old."""
+    REFUSED = 6
+    DESTINATION = 7
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    """What a shell reports of a program whose reader has gone."""
+
+
+class ThreecxError(Exception):
+    """Base of all errors of this package. `asked`, `got` and `do` are the parts of its message."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
     reason: ClassVar[str] = "bug"
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed some minutes later without anybody doing anything."""
 
     def __init__(self, asked: str, got: str, do: str, *, status: int | None = None) -> None:
         self.asked, self.got, self.do, self.status = asked, got, do, status
@@ -49,35 +71,36 @@ class ThreecxError(Exception):
 class SettingsError(ThreecxError):
     """A setting is missing or makes no sense."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
     reason = "settings"
 
 
 class QueryError(ThreecxError):
     """A query option is malformed, or the PBX refused it (HTTP 400)."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
     reason = "query"
 
 
 class CredentialsError(ThreecxError):
     """The PBX refused the API key, the token or the role."""
 
-    exit_code = 3
+    exit_code = ExitCode.CREDENTIALS
     reason = "credentials"
 
 
 class UnreachableError(ThreecxError):
     """No answer: connection refused, name unknown, TLS failed, time-out, or services down."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNREACHABLE
     reason = "unreachable"
+    retryable = True
 
 
 class ProtocolError(ThreecxError):
     """The PBX answered something that its API does not promise."""
 
-    exit_code = 5
+    exit_code = ExitCode.NOT_PROVEN
     reason = "protocol"
 
 
@@ -85,6 +108,7 @@ class DriftError(ProtocolError):
     """No walk could be proven: pages of each one contradicted each other."""
 
     reason = "drifted"
+    retryable = True
 
 
 _JWT = re.compile(r"\beyJ[\w.=-]+")

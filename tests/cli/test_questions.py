@@ -401,7 +401,7 @@ def test_a_question_waits_for_a_writer_and_names_it_in_the_end(past: Past) -> No
         began = time.monotonic()
         ran = past.ask("devices")
     assert (ran.code, ran.out) == (7, "")
-    assert f"(process {os.getpid()}) is writing to it" in ran.err
+    assert f"(process {os.getpid()}) holds it open" in ran.err
     assert time.monotonic() - began > 4
 
 

@@ -266,7 +266,7 @@ def test_a_question_can_only_read(both: tuple[Path, Postgres], monkeypatch: pyte
     assert (ran.code, ran.out.split()[:2]) == (0, ["pbx", "count"])
     ran = threecx("sql", "select nope from threecx.devices", folder=folder, **server.environ)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == ('threecx: error: the query: it says: column "nope" does not exist. Mend the query\n')
+    assert ran.err == ('threecx: error: the query: it says: column "nope" does not exist. Fix the query\n')
 
 
 # wrong settings, and secrets

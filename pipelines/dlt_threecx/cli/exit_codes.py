@@ -13,15 +13,9 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.lazy_group import OutputClosed
-from dlt_threecx.source.errors import ThreecxError
+from dlt_threecx.source.errors import ExitCode, ThreecxError
 
 __all__ = ["exit_code_of"]
-
-_BUG = 1
-_USAGE = 2
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141
-"""What a shell reports of a program whose reader has gone."""
 
 
 def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
@@ -30,26 +24,26 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
         code = group.main(args, prog_name="threecx", standalone_mode=False)
     except click.Abort:
         stderr.error("interrupted")
-        return _INTERRUPTED
+        return ExitCode.INTERRUPTED
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "threecx"
         stderr.error(f"{error.format_message()} See: {where} --help")
-        return _USAGE
+        return ExitCode.USAGE
     except click.ClickException as error:
         stderr.error(error.format_message())
-        return _USAGE
+        return ExitCode.USAGE
     except ThreecxError as error:
         _trace()
         stderr.error(str(error))
         return error.exit_code
     except OutputClosed:
         _close_stdout()
-        return _BROKEN_PIPE
+        return ExitCode.BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported as one
         _trace()
         stderr.error(_bug(error))
-        return _BUG
-    return code if isinstance(code, int) else 0
+        return ExitCode.BUG
+    return code if isinstance(code, int) else ExitCode.DONE
 
 
 def _bug(error: Exception) -> str:

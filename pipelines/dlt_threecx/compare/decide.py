@@ -83,16 +83,7 @@ def decide(
 
     stamp = Stamp(row.pbx, row.snapshot_id, row.taken_at or row.started_at)
     written = versions.add(stamp, snapshot, changes, history.rows, rules)
-    counts = written.counts
-    row = replace(
-        row,
-        added=counts["added"],
-        changed=counts["changed"],
-        removed=counts["removed"],
-        returned=counts["returned"],
-        refreshed=counts["refreshed"],
-        rebaselined=counts["rebaselined"],
-    )
+    row = row.with_counts(written.counts)
     return SyncResult(_chained(row, state, written.seal), tuple(sorted(rules.moved)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
-from dlt_threecx.tables import LOADS
+from dlt_threecx.tables import LOADS, finished_loads
 
 __all__ = ["Database", "Destination", "History", "Row"]
 
@@ -79,7 +79,7 @@ class Destination(ABC):
         """Whether a package was loaded completely."""
         if not self.has_table(LOADS):
             return False
-        sql = f"select load_id from {self.schema}.{LOADS} where load_id = ? and status = 0"  # noqa: S608
+        sql = f"select f.load_id from {finished_loads(f'{self.schema}.')} f where f.load_id = ?"  # noqa: S608
         return next(self.rows(sql, [load_id]), None) is not None
 
     @abstractmethod
@@ -100,7 +100,7 @@ class Database(Destination):
             return
         kept = f"""
             select s.snapshot_id from {self.schema}.snapshots s
-            join {self.schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
+            where s._dlt_load_id in {finished_loads(f"{self.schema}.")}
         """  # noqa: S608
         among = ", ".join("?" for _ in snapshot_ids)
         for table in filter(self.has_table, tables):

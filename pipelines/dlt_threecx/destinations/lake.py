@@ -87,7 +87,7 @@ class LakeHistory(DuckDbHistory):
         """Column names and rows of anybody's query."""
         # Files have to be read, so DuckDB itself could write some as well.
         if not is_read_only_query(sql, "duckdb"):
-            raise QueryError("the question", "it is not one query that only reads", "Write one select")
+            raise QueryError("the query", "it is not one query that only reads", "Write one select")
         return super().query(sql)
 
 

@@ -178,11 +178,11 @@ class WarehouseHistory(History):
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of anybody's query, in the destination's own SQL."""
         if not is_read_only_query(sql, self._warehouse.dialect):
-            raise QueryError("the question", "it is not one query that only reads", "Write one select")
+            raise QueryError("the query", "it is not one query that only reads", "Write one select")
         try:
             return self._warehouse.answer(sql)
         except DestinationError as error:
-            raise QueryError("the question", error.got, "Mend the query") from error
+            raise QueryError("the query", error.got, "Fix the query") from error
 
     def close(self) -> None:
         """Ends the connection."""

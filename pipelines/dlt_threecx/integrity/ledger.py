@@ -6,12 +6,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dlt_threecx.integrity.row_hash import canonical_json
-from dlt_threecx.tables import LEDGER, Status
+from dlt_threecx.tables import CHANGES, LEDGER, Change, Status
 
 __all__ = ["GENESIS", "LedgerRow", "chained", "new_snapshot_id", "not_before", "version_part"]
 
@@ -60,6 +60,11 @@ class LedgerRow:
     fingerprint: str | None = None
     previous_snapshot_id: str | None = None
     chain: str = ""
+
+    def with_counts(self, counts: Mapping[Change, int]) -> LedgerRow:
+        """The row with how many versions of each kind were written."""
+        found: dict[str, Any] = {change: counts.get(change, 0) for change in CHANGES}
+        return replace(self, **found)
 
     def values(self) -> dict[str, Any]:
         """Column name → value."""

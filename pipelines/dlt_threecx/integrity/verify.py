@@ -18,14 +18,13 @@ from typing import Any, Protocol
 
 from dlt_threecx.integrity.ledger import chained, version_part
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, ROW_FORMAT, DeviceHash, canonical, fingerprint_part
-from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, LOADS, VERSIONS
+from dlt_threecx.tables import CHANGES, DEVICE_COLUMNS, LEDGER, LOADS, VERSIONS, finished_loads
 
 __all__ = ["Disagreement", "Log", "Verdict", "verify"]
 
 _LEDGER_NAMES = tuple(column.name for column in LEDGER)
 _VERSION_NAMES = tuple(column.name for column in VERSIONS)
 _DEVICE_NAMES = tuple(column.name for column in DEVICE_COLUMNS)
-_COUNTED = ("added", "changed", "removed", "returned", "refreshed", "rebaselined")
 _CHUNK = 5000
 _SEALED = ("device_id", "change", "row_version", "tracked_version", "changed_fields")
 _LOST_LOADS = f"""
@@ -159,7 +158,7 @@ class _Replay:
                 self._version(row, version, row_version)
                 counts[version["change"]] += 1
                 seal += version_part(*(version[name] for name in _SEALED))
-        for name in _COUNTED:
+        for name in CHANGES:
             if counts[name] != row[name]:
                 raise _Broken(snapshot_id, f"the ledger says {row[name]} {name}, the log has {counts[name]}")
         if len(self.present) != row["devices"]:
@@ -238,8 +237,7 @@ def _ledger(log: Log, pbx: str) -> Iterator[Row]:
     """The committed rows of the ledger, in order of time, each once."""
     sql = f"""
         select distinct {", ".join(f"s.{name}" for name in _LEDGER_NAMES)} from snapshots s
-        join {LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
-        where s.pbx = ? order by s.snapshot_id
+        where s._dlt_load_id in {finished_loads("")} and s.pbx = ? order by s.snapshot_id
     """  # noqa: S608  names of columns are constants
     for values in log.rows(sql, [pbx])[1]:
         yield dict(zip(_LEDGER_NAMES, values, strict=True))
@@ -250,8 +248,8 @@ def _versions(log: Log, pbx: str) -> Iterator[Row]:
     sql = f"""
         select {", ".join(f"v.{name}" for name in _VERSION_NAMES)} from device_versions v
         where v.pbx = ? and v.snapshot_id in (
-            select s.snapshot_id from snapshots s join {LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
-            where s.pbx = v.pbx and s.status = 'complete'
+            select s.snapshot_id from snapshots s
+            where s._dlt_load_id in {finished_loads("")} and s.pbx = v.pbx and s.status = 'complete'
         ) order by v.snapshot_id, v.device_id
     """  # noqa: S608  names of columns are constants
     for values in log.rows(sql, [pbx])[1]:

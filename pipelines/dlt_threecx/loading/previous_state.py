@@ -13,7 +13,7 @@ from typing import Any
 
 from dlt_threecx.compare.previous import Known, PbxState
 from dlt_threecx.destinations.base import Destination
-from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, LOADS
+from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, finished_loads
 
 __all__ = ["device_rows", "known_devices", "pbx_states"]
 
@@ -29,8 +29,8 @@ def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxS
     committed = f"""
         from {destination.schema}.snapshots s
         where s.pbx in ({_marks(names)})
-            and s._dlt_load_id in (select l.load_id from {destination.schema}.{LOADS} l where l.status = 0)
-    """  # noqa: S608
+            and s._dlt_load_id in {finished_loads(f"{destination.schema}.")}
+    """
     sql = f"""
         with newest as (
             select s.pbx, max(s.snapshot_id) as last_id,
@@ -91,8 +91,7 @@ def _latest(destination: Destination, names: Sequence[str], columns: Sequence[st
         join (
             select v.pbx, v.device_id, max(v.snapshot_id) as snapshot_id from {schema}.device_versions v
             join {schema}.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id and s.status = 'complete'
-            join {schema}.{LOADS} l on l.load_id = s._dlt_load_id and l.status = 0
-            where {of_pbxs} group by v.pbx, v.device_id
+            where {of_pbxs} and s._dlt_load_id in {finished_loads(f"{schema}.")} group by v.pbx, v.device_id
         ) newest on newest.pbx = v.pbx and newest.device_id = v.device_id and newest.snapshot_id = v.snapshot_id
         where {of_pbxs}
     """  # noqa: S608

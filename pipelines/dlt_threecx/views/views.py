@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from dlt_threecx.findings import filled
-from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn, category
+from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn, category, finished_loads
 
 __all__ = ["MACROS", "VIEWS", "macro_text", "view_purpose", "view_statements"]
 
@@ -100,6 +100,7 @@ def _text(name: str, prefix: str, dialect: str) -> str:
     text = _VALUES.sub(lambda found: _values(found[1], dialect), text)
     return (
         text.replace("{is_complete}", _IS_COMPLETE)
+        .replace("{finished_loads}", finished_loads("{schema}"))
         .replace("{field}", _FIELD.get(dialect, "f.field"))
         .replace("{each_field}", "" if dialect in _FIELD else _each_field())
         .replace("{categories}", _category_cases())

@@ -23,6 +23,7 @@ from dlt_threecx.settings.config import load_config
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.errors import SettingsError
+from dlt_threecx.tables import CHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,8 +116,7 @@ def _line(day: int, result: SyncResult) -> str:
     at = f"day {day + 1:>2}  {row.started_at:%a %d %b}"
     if result.error:
         return f"{at}  {row.status}: {row.detail}"
-    kinds = ("added", "changed", "removed", "returned", "refreshed", "rebaselined")
-    counts = [f"{count} {kind}" for kind in kinds if (count := getattr(row, kind))]
+    counts = [f"{count} {kind}" for kind in CHANGES if (count := getattr(row, kind))]
     moved = f"; the API's shape changed in {len(result.shape_changes)} places" if result.shape_changes else ""
     return f"{at}  {row.devices} devices: {', '.join(counts) or 'nothing new'}{moved}"
 

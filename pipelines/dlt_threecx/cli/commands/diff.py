@@ -87,7 +87,7 @@ def _known(history: History, earlier: datetime, later: datetime, pbx: Sequence[s
     if not known:
         when = f"the first one is of {min(begins.values()):%Y-%m-%d %H:%M:%S}" if begins else "nor up to the other"
         raise QueryError(
-            "the question",
+            "the query",
             f"no complete snapshot up to {earlier:%Y-%m-%d %H:%M:%S} UTC ({when})",
             "Ask for a later time",
         )

@@ -23,11 +23,9 @@ from dlt_threecx.findings.waivers import FILE, Waiver, load_waivers
 from dlt_threecx.queries.device_lookup import device_text
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.settings.toml_files import shown_path
+from dlt_threecx.source.errors import ExitCode
 
 __all__ = ["findings"]
-
-REFUSED = 6
-"""Exit code when there is a finding that --fail-on does not let pass."""
 
 EXAMPLES_SHOWN = 10
 """A table shows so many devices of a rule, unless the rule was asked for."""
@@ -118,7 +116,7 @@ def findings(
     failing = sum(one.waived is None and one.severity in _from(fail_on) for one in found) if fail_on else 0
     if failing:
         stderr.error(f"--fail-on {fail_on}: {failing} of what was found. Mend it, or waive it in .dlt/{FILE}")
-    return REFUSED if failing else 0
+    return ExitCode.REFUSED if failing else ExitCode.DONE
 
 
 def _good_waivers(project: Path, today: date) -> list[Waiver]:

@@ -17,11 +17,9 @@ from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.settings.config import load_pbx_names
+from dlt_threecx.source.errors import ExitCode
 
 __all__ = ["status"]
-
-STALE = 5
-"""Exit code when the history of a PBX is too old."""
 
 _BRIEF = (
     *("pbx", "last_complete_at", "devices", "changes_24h", "changes_7d"),
@@ -74,7 +72,7 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
     problems = list(_problems(latest, datetime.now(UTC), max_age))
     for problem in problems:
         stderr.error(problem)
-    return STALE if problems else 0
+    return ExitCode.NOT_PROVEN if problems else ExitCode.DONE
 
 
 def _problems(latest: Mapping[str, datetime | None], now: datetime, max_age: timedelta) -> Iterator[str]:

@@ -22,14 +22,13 @@ from dlt_threecx.destinations.open import open_history
 from dlt_threecx.queries.json_value import plain
 from dlt_threecx.settings.config import Shard, load_config
 from dlt_threecx.source.errors import ThreecxError
+from dlt_threecx.tables import CHANGES
 
 if TYPE_CHECKING:
     from dlt_threecx.compare.decide import SyncResult
     from dlt_threecx.snapshot.reading import Progress
 
 __all__ = ["sync"]
-
-_COUNTS = ("added", "changed", "removed", "returned", "refreshed", "rebaselined")
 
 
 @click.command(
@@ -112,7 +111,7 @@ def _line(result: SyncResult) -> str:
     row = result.row
     if row.status != "complete":
         return f"{row.pbx}: {row.status} ({row.reason}), nothing was written to the history"
-    counts = [f"{count} {name}" for name in _COUNTS if (count := getattr(row, name))]
+    counts = [f"{count} {name}" for name in CHANGES if (count := getattr(row, name))]
     moved = [f"the API moved: {', '.join(result.shape_changes)}"] if result.shape_changes else []
     what = ", ".join([f"{row.devices} devices", *(counts or ["nothing new"]), *moved])
     walks = f", {row.walks} walks" if row.walks and row.walks > 1 else ""

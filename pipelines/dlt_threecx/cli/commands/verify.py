@@ -17,14 +17,12 @@ from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.integrity.verify import Verdict
 from dlt_threecx.integrity.verify import verify as verify_history
+from dlt_threecx.source.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["verify"]
-
-DISAGREES = 5
-"""Exit code when something is not as it was written."""
 
 _COLUMNS = ("pbx", "verdict", "attempts", "snapshots", "versions", "devices", "first_at", "last_at", "head")
 _WRONG = ("snapshot_id", "device_id", "field", "what")
@@ -59,7 +57,7 @@ def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location
     problems = list(_problems(verdicts, head))
     for problem in problems:
         stderr.error(problem)
-    return DISAGREES if problems else 0
+    return ExitCode.NOT_PROVEN if problems else ExitCode.DONE
 
 
 def _is_head(text: str) -> bool:

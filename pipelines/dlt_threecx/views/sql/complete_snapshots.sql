@@ -3,5 +3,5 @@ select s.pbx, s.snapshot_id, max(s.taken_at) as taken_at, max(s.devices) as devi
 from {schema}snapshots s
 where
     s.status = 'complete'
-    and s._dlt_load_id in (select l.load_id from {schema}_dlt_loads l where l.status = 0)
+    and s._dlt_load_id in {finished_loads}
 group by s.pbx, s.snapshot_id
