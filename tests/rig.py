@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dlt_threecx.compare.decide import Accepted, SyncResult
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import Config, PbxConfig, RunConfig
 from dlt_threecx.simulator import CLIENT_SECRET, Fleet, Simulator
 from dlt_threecx.source.settings import Settings
-from dlt_threecx.sync import sync
 
 Row = dict[str, Any]
 
@@ -69,7 +69,7 @@ class Rig:
         return config_of(self.project, urls, **(self.settings | settings))
 
     def sync_all(self, accept: Sequence[str] = (), because: str | None = None, **settings: Any) -> list[SyncResult]:
-        return sync(self.config(**settings), db=self.db, dataset=_DATASET, accepted=Accepted(accept, because))
+        return sync_pbxs(self.config(**settings), db=self.db, dataset=_DATASET, accepted=Accepted(accept, because))
 
     def sync(self, accept: Sequence[str] = (), because: str | None = None, **settings: Any) -> SyncResult:
         """The result for the only PBX."""

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import duckdb
 
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import Config, PbxConfig, RunConfig
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.settings import Settings
-from dlt_threecx.sync import sync
 
 _OLD_ID = "'20000101T000000.000000Z-' || lpad(copy::varchar, 6, '0') || '-' || {table}.snapshot_id"
 _HASH = "sha256({table}.snapshot_id || copy::varchar || {text})"
@@ -97,7 +97,7 @@ def measured(pbxs: int, devices: int, days: int, syncs: int, rows: int) -> Slope
         def run() -> None:
             nonlocal at
             at += timedelta(days=1) / syncs
-            results = sync(config, db=db, dataset="threecx", clock_offset=at)
+            results = sync_pbxs(config, db=db, dataset="threecx", clock_offset=at)
             assert all(result.exit_code == 0 for result in results)
 
         run()

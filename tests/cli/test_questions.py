@@ -15,9 +15,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.simulator import Fleet, Simulator
-from dlt_threecx.sync import sync
 from dlt_threecx.tables import DATASET
 from tests.commands import ROOT, Ran, settings_of, threecx
 
@@ -54,7 +54,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
         config = load_config(past.folder, settings_of(pbx))
 
         def synced(days_ago: int) -> None:
-            results = sync(
+            results = sync_pbxs(
                 config,
                 db=past.folder / "threecx.duckdb",
                 dataset=DATASET,

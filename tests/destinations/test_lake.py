@@ -13,10 +13,10 @@ from dlt_threecx.compare.decide import SyncResult
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.integrity.verify import verify
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import RunConfig, TableFormat
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.errors import QueryError
-from dlt_threecx.sync import sync
 from tests.commands import settings_of, threecx
 from tests.destinations.lakes import FORMATS, lake_environ
 from tests.rig import Rig
@@ -28,7 +28,7 @@ LOG = "select pbx, device_id, change, row_version, changed_fields, extra from de
 def _synced(rig: Rig, table_format: TableFormat) -> list[SyncResult]:
     config = rig.config()
     run = replace(config.run, table_format=table_format)
-    return sync(replace(config, destination="filesystem", run=run), db=rig.db, dataset="threecx")
+    return sync_pbxs(replace(config, destination="filesystem", run=run), db=rig.db, dataset="threecx")
 
 
 @pytest.fixture

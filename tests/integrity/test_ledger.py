@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlt_threecx.integrity.ledger import GENESIS, LedgerRow, chained, new_snapshot_id, not_before
-from dlt_threecx.sync import sync
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.tables import LEDGER
 from tests.rig import Rig, assert_sound
 
@@ -54,7 +54,7 @@ def test_a_clock_set_back_is_told_and_times_go_on(rig: Rig) -> None:
     for offset, fault in ((timedelta(days=-400), None), (timedelta(days=-400), "html"), (timedelta(0), None)):
         rig.simulator.fault = fault
         rig.fleet.update(rig.fleet.ids()[0], {"DN": {"Number": f"{offset.days}{fault}"}})
-        (result,) = sync(rig.config(), db=rig.db, dataset="threecx", clock_offset=offset)
+        (result,) = sync_pbxs(rig.config(), db=rig.db, dataset="threecx", clock_offset=offset)
         told = "The clock was set back: it said 20" in (rig.ledger()[-1]["detail"] or "")
         assert told is bool(offset)
         assert result.exit_code == (5 if fault else 0)

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlt_threecx.integrity.verify import Verdict, verify
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
-from dlt_threecx.sync import sync
 from dlt_threecx.tables import LEDGER, VERSIONS, TableColumn
 from tests.commands import Ran, threecx
 
@@ -39,7 +39,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 fleet.next_day()
             if day == 3:
                 environ[variable("filter", "hq")] = "Id gt 20"
-            sync(
+            sync_pbxs(
                 load_config(folder, environ),
                 db=folder / "written.duckdb",
                 dataset="threecx",

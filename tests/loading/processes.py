@@ -113,8 +113,8 @@ def _forked(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _synced(job: dict[str, Any]) -> dict[str, Any]:
+    from dlt_threecx.run import sync_pbxs
     from dlt_threecx.source.errors import ThreecxError
-    from dlt_threecx.sync import sync
 
     project, steps = Path(job["project"]), 0
 
@@ -131,7 +131,7 @@ def _synced(job: dict[str, Any]) -> dict[str, Any]:
     sys.addaudithook(touched)
     try:
         config = config_of(project, job["urls"], **job["settings"])
-        (result,) = sync(config, db=Path(job["db"]), dataset="threecx")
+        (result,) = sync_pbxs(config, db=Path(job["db"]), dataset="threecx")
     except ThreecxError as error:
         return {"code": error.exit_code, "steps": steps, "error": str(error)}
     except Exception as error:  # noqa: BLE001 - a bug is an answer too

@@ -18,9 +18,9 @@ from threading import Timer
 import pytest
 
 from dlt_threecx.errors import DestinationError
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.simulator import Fleet
 from dlt_threecx.source.errors import SettingsError
-from dlt_threecx.sync import sync
 from tests.loading.processes import Ended, Processes
 from tests.rig import Rig, assert_sound, counts, leaks, rigs
 
@@ -212,7 +212,7 @@ def test_a_file_that_is_no_database_is_told_and_left_alone(rig: Rig) -> None:
 @pytest.mark.parametrize("dataset", ["My-Data", "a__b", "1st", "x_", "", "drop table"])
 def test_a_dataset_that_dlt_would_rename_is_refused(rig: Rig, dataset: str) -> None:
     with pytest.raises(SettingsError, match="this is no usable name"):
-        sync(rig.config(), db=rig.db, dataset=dataset)
+        sync_pbxs(rig.config(), db=rig.db, dataset=dataset)
 
 
 def test_a_destination_that_fails_in_mid_load_is_told_until_it_is_mended(rig: Rig) -> None:

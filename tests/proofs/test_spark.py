@@ -11,8 +11,8 @@ import pytest
 
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.simulator import Fleet, Simulator
-from dlt_threecx.sync import sync
 from dlt_threecx.views.views import VIEWS
 from tests.commands import ROOT
 from tests.destinations.lakes import lake_environ
@@ -31,7 +31,7 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HistoryLocati
         rig = Rig(folder, fleet, simulator)
         for day in range(DAYS):
             fleet.update(fleet.ids()[0], {"Unknown": {"Here": day}})
-            (result,) = sync(replace(rig.config(), destination="filesystem"), db=rig.db, dataset="threecx")
+            (result,) = sync_pbxs(replace(rig.config(), destination="filesystem"), db=rig.db, dataset="threecx")
             assert result.error is None
             fleet.next_day()
         yield HistoryLocation(rig.db, destination="filesystem", project=folder)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.simulator import FAULTS, Fleet
 from dlt_threecx.source.errors import ThreecxError
 from dlt_threecx.source.settings import Settings
-from dlt_threecx.sync import sync
 from tests.loading.test_contention import held
 from tests.rig import Rig, rigs
 from tests.sync.test_faults import TOLD
@@ -54,7 +54,7 @@ def settings(rig: Rig) -> list[str]:
     return [
         told(rig, lambda: load_config(rig.project, {})),
         *(told(rig, lambda given=given: Settings(**(valid | given))) for given in wrong),  # type: ignore[misc]
-        told(rig, lambda: sync(rig.config(), db=rig.db, dataset="My-Data")),
+        told(rig, lambda: sync_pbxs(rig.config(), db=rig.db, dataset="My-Data")),
     ]
 
 

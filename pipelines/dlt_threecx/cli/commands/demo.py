@@ -85,7 +85,7 @@ def demo(devices: int, folder: Path) -> None:
         }
         config = load_config(folder, environ)
 
-        from dlt_threecx.sync import sync
+        from dlt_threecx.run import sync_pbxs
 
         for day in range(DAYS):
             if day:
@@ -95,7 +95,7 @@ def demo(devices: int, folder: Path) -> None:
             hidden = fleet.ids() if day == EMPTY_DAY else ()
             for device_id in hidden:
                 fleet.remove(device_id)
-            [result] = sync(config, db=db, dataset=DATASET, clock_offset=timedelta(days=day + 1 - DAYS))
+            [result] = sync_pbxs(config, db=db, dataset=DATASET, clock_offset=timedelta(days=day + 1 - DAYS))
             for device_id in hidden:
                 fleet.restore(device_id)
             told(_line(day, result))

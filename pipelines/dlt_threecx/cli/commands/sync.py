@@ -79,10 +79,10 @@ def sync(
         return 0
 
     from dlt_threecx.compare.decide import Accepted
-    from dlt_threecx.sync import sync as run
+    from dlt_threecx.run import sync_pbxs
 
     with _progress(len(config.pbxs), config.run.parallel) as progress:
-        results = run(
+        results = sync_pbxs(
             config, db=location.db, dataset=location.dataset, accepted=Accepted(accept, because), progress=progress
         )
     _write(results, form)

@@ -28,12 +28,12 @@ from dlt_threecx.settings.config import Config, RunConfig
 from dlt_threecx.settings.dlt_environment import quieten_dlt
 from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all
 
-__all__ = ["sync"]
+__all__ = ["sync_pbxs"]
 
 _NOTHING_ACCEPTED = Accepted()
 
 
-def sync(
+def sync_pbxs(
     config: Config,
     *,
     db: Path,
