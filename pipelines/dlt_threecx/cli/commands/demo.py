@@ -35,7 +35,8 @@ __all__ = ["demo"]
 DAYS = 14
 EMPTY_DAY, UPGRADE_DAY = 6, 11
 DATASET = "threecx"
-_MARK = "made by threecx demo"
+_MARK = "This folder was made by threecx demo; the next demo replaces it.\n"
+"""The whole README.txt of a folder that a demo may replace."""
 
 _INVENTORY = """
     select vendor, model, firmware_version, count(*) as devices from devices
@@ -103,12 +104,28 @@ def demo(devices: int, folder: Path) -> None:
 
 
 def _make_room(folder: Path) -> None:
+    """An empty folder with our mark in it; only a folder with that mark is replaced."""
     mark = folder / "README.txt"
-    if folder.exists() and any(folder.iterdir()) and not mark.exists():
-        raise SettingsError(f"folder {folder}", "it holds something else", "Choose another one with --folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    mark.write_text(f"This folder was {_MARK}; the next demo replaces it.\n", encoding="utf-8")
+    if folder.is_symlink() or (folder.exists() and any(folder.iterdir()) and not _is_marked(mark)):
+        raise SettingsError(
+            f"folder {folder}", "threecx demo did not make it, so it stays as it is", "Choose another one with --folder"
+        )
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        mark.write_text(_MARK, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"folder {folder}", f"it cannot be made ({error.strerror})", "Choose another one with --folder"
+        ) from error
+
+
+def _is_marked(mark: Path) -> bool:
+    try:
+        return not mark.is_symlink() and mark.read_bytes() == _MARK.encode()
+    except OSError:
+        return False
 
 
 def _line(day: int, result: SyncResult) -> str:
