@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.times import parsed_age, parsed_time
 from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.queries.times import parsed_age, parsed_time
 
 __all__ = ["Age", "Part", "Time", "connecting", "talking", "with_format", "with_location", "with_pbx"]
 

@@ -14,7 +14,6 @@ import click
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
 from dlt_threecx.cli.output import Format, shown, write_rows
-from dlt_threecx.cli.times import duration_text
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import suggestion
@@ -22,6 +21,7 @@ from dlt_threecx.findings import SEVERITIES, rules
 from dlt_threecx.findings.waivers import FILE, Waiver, load_waivers
 from dlt_threecx.queries.device_lookup import device_text
 from dlt_threecx.queries.sql_query import SqlQuery
+from dlt_threecx.queries.times import duration_text
 from dlt_threecx.settings.toml_files import shown_path
 from dlt_threecx.source.errors import ExitCode
 

@@ -12,7 +12,6 @@ import click
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.options import talking, with_format, with_location, with_pbx
 from dlt_threecx.cli.output import Format, shown, write_rows
-from dlt_threecx.cli.times import duration_text
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -21,6 +20,7 @@ from dlt_threecx.queries.device_story import Event, events
 from dlt_threecx.queries.same_phone import COLUMNS as SAME
 from dlt_threecx.queries.same_phone import Elsewhere, elsewhere, macs_of
 from dlt_threecx.queries.sql_query import SqlQuery
+from dlt_threecx.queries.times import duration_text
 from dlt_threecx.tables import DEVICE_COLUMNS
 
 __all__ = ["history"]

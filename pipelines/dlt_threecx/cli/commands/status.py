@@ -12,10 +12,10 @@ import click
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.options import Age, talking, with_format, with_location, with_pbx
 from dlt_threecx.cli.output import Format, write_rows
-from dlt_threecx.cli.times import duration_text
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.queries.sql_query import SqlQuery
+from dlt_threecx.queries.times import duration_text
 from dlt_threecx.settings.config import load_pbx_names
 from dlt_threecx.source.errors import ExitCode
 

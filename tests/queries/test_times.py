@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dlt_threecx.cli.times import duration_text, parsed_age, parsed_time
+from dlt_threecx.queries.times import duration_text, parsed_age, parsed_time
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
