@@ -111,6 +111,33 @@ def test_phones_that_go_on_and_off_line_are_refreshed_only(rig: Rig) -> None:
         assert row["row_version"] != before[device]["row_version"]
 
 
+def test_a_key_rotated_while_phones_go_off_line_shows_in_the_history(rig: Rig) -> None:
+    rig.fleet.shape = "later"
+    rig.sync(fingerprint_key="key-one")
+    ids = rig.fleet.ids()[:30]
+    for device in ids:
+        rig.fleet.update(device, {"Online": not rig.fleet.find(device)["Online"]})
+    result = rig.sync(fingerprint_key="key-two")
+    assert {change for _, change, _ in rig.changes(result.row.snapshot_id)} == {"rebaselined"}
+    columns = "device_id, online, prov_link_fp"
+    now = rig.rows(f"select {columns} from threecx.threecx.devices order by device_id")
+    history = f"select {columns} from threecx.threecx.device_history where is_current order by device_id"
+    assert rig.rows(history) == now
+    assert any(row["prov_link_fp"] for row in now)
+
+
+def test_an_update_of_the_pbx_while_phones_go_off_line_shows_in_the_history(rig: Rig) -> None:
+    rig.fleet.shape = "later"
+    rig.sync()
+    for device in rig.fleet.ids():
+        flip = {"Online": not rig.fleet.find(device)["Online"], "Brand": {"New": device}}
+        rig.fleet.update(device, flip)
+    assert counts(rig.sync()) == {"rebaselined": 180}
+    now = rig.rows("select device_id, online, extra from threecx.threecx.devices order by device_id")
+    history = "select device_id, online, extra from threecx.threecx.device_history where is_current order by device_id"
+    assert rig.rows(history) == now
+
+
 def test_other_fields_can_be_volatile(rig: Rig) -> None:
     rig.settings = {"volatile": ("ip_address",)}
     rig.sync()

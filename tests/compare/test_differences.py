@@ -98,6 +98,18 @@ def test_another_key_makes_fingerprints_say_nothing() -> None:
     assert classified(old, new | {"mac": "B"}, Rules(key_changed=True)) == ("changed", ["mac"])
 
 
+def test_a_flip_beside_something_that_moved_is_stored_again_and_not_only_refreshed() -> None:
+    old = EMPTY | {"online": True, "phone_web_password_fp": "00", "firmware_available": "1.2"}
+    flip = {"online": False}
+    rotated = old | flip | {"phone_web_password_fp": "11"}
+    assert classified(old, rotated, Rules(key_changed=True)) == ("rebaselined", ["online"])
+    upgraded = old | flip | {"firmware_available": "true"}
+    moved = Rules(frozenset({"Registrar.FirmwareAvailable"}))
+    assert classified(old, upgraded, moved) == ("rebaselined", ["online"])
+    assert classified(old, old | flip, Rules(format_changed=True)) == ("rebaselined", ["online"])
+    assert classified(old, old | flip, moved) == ("refreshed", ["online"])
+
+
 def test_unknown_properties_change_by_name() -> None:
     old = EMPTY | {"extra": '{"A":1,"B":{"x":[1,2]},"Gone":0}'}
     new = EMPTY | {"extra": '{"A":2,"B":{"x":[2,1]},"New":null}'}

@@ -79,7 +79,8 @@ def decide(
         if refusing:
             return _refused(row, state, refusing)
         key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
-        rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed)
+        format_changed = before["row_format"] != ROW_FORMAT
+        rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed, format_changed)
 
     stamp = Stamp(row.pbx, row.snapshot_id, row.taken_at or row.started_at)
     written = versions.add(stamp, snapshot, changes, history.rows, rules)

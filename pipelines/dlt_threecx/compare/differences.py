@@ -55,25 +55,30 @@ def differences(known: Iterable[Known], seen: Iterable[Seen]) -> Iterator[Differ
 
 @dataclass(frozen=True)
 class Rules:
-    """What is no change of a device."""
+    """Which differences are not changes of the device itself."""
 
     moved: frozenset[str] = frozenset()
     """Property paths whose place or type the API has changed since the last snapshot."""
     volatile: Collection[str] = ("online",)
     key_changed: bool = False
-    """Another fingerprint key: all fingerprints are other ones, and say nothing."""
+    """The fingerprint key is another one: so are all fingerprints, and a difference means nothing."""
+    format_changed: bool = False
+    """The last snapshot was hashed in another format: every row_version differs."""
 
 
 def classified(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules) -> tuple[Change, list[str]]:
-    """What the difference of two rows of the same device is, and the fields that really changed.
+    """The kind of difference between two rows of the same device, and the fields that really changed.
 
-    `changed` (a tracked field), `refreshed` (volatile fields only) or `rebaselined` (the API, the key or the format of
-    the hash moved, the device did not).
+    `changed`: a tracked field changed. `refreshed`: only volatile fields differ. `rebaselined`: the API, the key or the
+    format of the hash moved, so the row has to be stored again; the device did not change.
     """
-    fields = [name for name in _changed_fields(old, new) if not _is_moved(name, rules)]
+    differing = list(_changed_fields(old, new))
+    fields = [name for name in differing if not _is_moved(name, rules)]
     if any(name not in rules.volatile for name in fields):
         return "changed", fields
-    return ("refreshed", fields) if fields else ("rebaselined", [])
+    if fields == differing and fields and not rules.format_changed:
+        return "refreshed", fields
+    return "rebaselined", fields
 
 
 def _changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
