@@ -25,6 +25,8 @@ _HOLDER = re.compile(r"(?:held in|already open in)\s+(.+?) \(PID (\d+)\)")
 _RETRY_SECONDS = 0.1
 _BATCH = 10_000
 _FIRST_SYNC = "Run threecx sync first, or name the right one with {}"
+_OLD_ENOUGH: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.2.0"}
+"""New files get a format that every DuckDB from 1.2 on can open. A file keeps the format that it was created with."""
 _READ_ONLY: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
     "python_enable_replacements": False,
@@ -39,7 +41,7 @@ class DuckDbFile(Database):
     def __init__(self, db: Path, dataset: str, *, wait_seconds: float) -> None:
         self.dataset = dataset
         self.connection = _connected(
-            lambda: duckdb.connect(str(db)),
+            lambda: duckdb.connect(str(db), config=_OLD_ENOUGH),
             db,
             wait_seconds,
             cannot="Check the path, its permissions and the disk",
@@ -47,7 +49,8 @@ class DuckDbFile(Database):
         )
         self.connection.execute("set TimeZone = 'UTC'")
         row = self.connection.execute("select current_database()").fetchone()
-        self.schema = f'{_quoted(str(row[0]) if row else "")}."{dataset}"'
+        self._catalog = str(row[0]) if row else ""
+        self.schema = f'{_quoted(self._catalog)}."{dataset}"'
 
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline: this very connection."""
@@ -84,7 +87,7 @@ class DuckDbFile(Database):
 
     def create_views(self) -> None:
         """Creates the views, unless those that are there were made by the same statements."""
-        statements = view_statements()
+        statements = view_statements(dataset=self.dataset, catalog=self._catalog)
         mark = f"threecx {hashlib.sha256(''.join(statements).encode()).hexdigest()[:16]}"
         there = self.connection.execute(
             "select count(*) from duckdb_views()"
@@ -185,7 +188,7 @@ def _holder(error: duckdb.Error) -> str | None:
 def _enter(connection: duckdb.DuckDBPyConnection, location: HistoryLocation) -> None:
     """Makes the dataset the current schema, and locks every setting.
 
-    A file threecx.duckdb is a catalog `threecx` with a schema `threecx`: only the two together are clear.
+    The catalog has the name of the file, which may be that of the schema: only the two together are clear.
     """
     row = connection.execute(
         "select current_database() from duckdb_schemas() where database_name = current_database() and schema_name = ?",

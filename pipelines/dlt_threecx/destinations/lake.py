@@ -79,7 +79,7 @@ class LakeHistory(DuckDbHistory):
                 "Run threecx sync first, or name the right one with --dataset",
             )
         connection.execute(f"use {location.dataset}")
-        for statement in view_statements():
+        for statement in view_statements(dataset=location.dataset):
             connection.execute(statement)
         super().__init__(connection)
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from dlt_threecx.findings import filled
-from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn, category, finished_loads
+from dlt_threecx.tables import DATASET, DEVICE_COLUMNS, LEDGER, VERSIONS, TableColumn, category, finished_loads
 
 __all__ = ["MACROS", "VIEWS", "macro_text", "view_purpose", "view_statements"]
 
@@ -26,7 +26,18 @@ VIEWS = (
 """In the order in which they have to be created."""
 
 MACROS = ("devices_as_of",)
-"""Views with a parameter, `at_time`, as DuckDB has them. They look for the views in the current schema."""
+"""Views with a parameter, `at_time`: macros in DuckDB, functions in PostgreSQL."""
+
+_MACRO_COLUMNS = {"devices_as_of": ("pbx", "device_id", "snapshot_id", "taken_at")}
+"""Macro → its columns before the device columns."""
+
+_POSTGRES_TYPES = {
+    "text": "varchar",
+    "bigint": "bigint",
+    "double": "double precision",
+    "bool": "boolean",
+    "timestamp": "timestamp with time zone",
+}
 
 _SQL = Path(__file__).parent / "sql"
 _NAMES = tuple(column.name for column in DEVICE_COLUMNS)
@@ -57,21 +68,44 @@ _MATERIALIZED = ("duckdb", "postgres")
 """Dialects that know `with … as materialized`."""
 
 
-def view_statements(dialect: str = "duckdb", schema: str | None = None) -> list[str]:
-    """Statements that create all views, or replace them, in `schema` (as SQL has it, quoted if need be).
+def view_statements(
+    dialect: str = "duckdb", schema: str | None = None, *, dataset: str = DATASET, catalog: str = DATASET
+) -> list[str]:
+    """Statements that create all views and macros, or replace them, in `schema` (as SQL has it, quoted if need be).
 
-    DuckDB looks for unqualified names in the schema of the view: so there only the view's own name is qualified, and
-    the file may be renamed, copied or attached under another name. `dialect` is a name that sqlglot knows.
+    `dialect` is a name that sqlglot knows; without macros in it, only PostgreSQL gets functions for them. For DuckDB
+    `catalog` is the name of the file, and `dataset` that of the schema.
     """
     prefix = f"{schema}." if schema else ""
+    # In a view DuckDB looks for unqualified names in the view's own schema, under whatever name the file is attached.
     inner = "" if dialect == "duckdb" else prefix
     views = [f"create or replace view {prefix}{name} as\n{_text(name, inner, dialect)}" for name in VIEWS]
-    if dialect != "duckdb":
-        return [_carried(view, dialect) for view in views]
-    macros = [
-        f"create or replace macro {prefix}{name}(at_time) as table\n{_text(name, inner, dialect)}" for name in MACROS
-    ]
-    return views + macros
+    if dialect == "duckdb":
+        return [*views, *(_duckdb_macro(name, prefix, dataset, catalog) for name in MACROS)]
+    carried = [_carried(view, dialect) for view in views]
+    return [*carried, *(_postgres_function(name, prefix) for name in MACROS)] if dialect == "postgres" else carried
+
+
+def _duckdb_macro(name: str, prefix: str, dataset: str, catalog: str) -> str:
+    """A macro has no schema of its own in which it looks for names, so it says where they are.
+
+    That is the current catalog when the schema is the current one, else the catalog that has the name of the file.
+    """
+    quoted = catalog.replace("'", "''")
+    where = f"coalesce(catalog, case when current_schema() = '{dataset}' then current_database() else '{quoted}' end)"
+    table = f"query_table('\"' || replace({where}, '\"', '\"\"') || '\".{dataset}.\\1')"
+    text = re.sub(r"\{schema\}(\w+)", table, _text(name, "{schema}", "duckdb"))
+    return f"create or replace macro {prefix}{name}(at_time, catalog := null) as table\n{text}"
+
+
+def _postgres_function(name: str, prefix: str) -> str:
+    types = {column.name: _POSTGRES_TYPES[column.type] for column in (*LEDGER, *VERSIONS)}
+    columns = ", ".join(f"{column} {types[column]}" for column in (*_MACRO_COLUMNS[name], *_NAMES))
+    body = _carried(_text(name, prefix, "postgres"), "postgres")
+    return (
+        f"create or replace function {prefix}{name}(at_time timestamp with time zone) returns table ({columns})\n"
+        f"language sql stable as $$\n{body}\n$$"
+    )
 
 
 def macro_text(name: str, dialect: str, schema: str) -> str:
