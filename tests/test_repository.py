@@ -65,7 +65,7 @@ def test_the_committed_settings_are_harmless() -> None:
     settings = tomllib.loads((ROOT / ".dlt" / "config.toml").read_text(encoding="utf-8"))
     assert settings == {
         "sources": {"threecx": {"page_size": 100}},
-        "runtime": {"dlthub_telemetry": False, "log_level": "WARNING"},
+        "runtime": {"dlthub_telemetry": False},
     }
 
 

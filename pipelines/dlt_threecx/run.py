@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,6 @@ from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.settings.config import Config, RunConfig
-from dlt_threecx.settings.dlt_environment import quieten_dlt
 from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all
 
 __all__ = ["sync_pbxs"]
@@ -49,7 +49,6 @@ def sync_pbxs(
     SettingsError for an unusable dataset.
     """
     location = HistoryLocation(db, dataset, config.destination, config.project)
-    quieten_dlt(config.project)
     check_destination(location)
     work = WorkFolder(location)
     try:
@@ -58,11 +57,13 @@ def sync_pbxs(
             importing.start()
             readings = read_all(config, work.spool, progress, clock_offset)
             importing.join()
-            destination = open_destination(location, wait_seconds=config.run.busy_timeout_seconds)
-            try:
+            from dlt_threecx.settings.dlt_environment import dlt_settings_of
+
+            with (
+                dlt_settings_of(config.project),
+                closing(open_destination(location, wait_seconds=config.run.busy_timeout_seconds)) as destination,
+            ):
                 return _compared_and_loaded(destination, work, readings, accepted, config.run)
-            finally:
-                destination.close()
     except OSError as error:
         raise DestinationError(
             f"write below {error.filename or work.path}",

@@ -7,7 +7,6 @@ import re
 from dlt_threecx.destinations.base import Destination, History
 from dlt_threecx.destinations.duckdb_file import DuckDbFile, open_duckdb_history
 from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
-from dlt_threecx.settings.dlt_environment import quieten_dlt
 from dlt_threecx.source.errors import SettingsError
 
 __all__ = ["WAIT_SECONDS", "check_destination", "open_destination", "open_history"]
@@ -20,16 +19,18 @@ WAIT_SECONDS = 5.0
 
 def open_history(location: HistoryLocation, *, wait_seconds: float = WAIT_SECONDS) -> History:
     """The history at a place. Raises SettingsError when there is none, DestinationError when it is busy."""
-    if location.destination != DUCKDB:
-        quieten_dlt(location.project)
+    if location.destination == DUCKDB:
+        return open_duckdb_history(location, wait_seconds)
+    from dlt_threecx.settings.dlt_environment import dlt_settings_of  # imports dlt
+
+    with dlt_settings_of(location.project):
         if location.is_lake:
-            from dlt_threecx.destinations.lake import LakeHistory  # imports dlt
+            from dlt_threecx.destinations.lake import LakeHistory
 
             return LakeHistory(location)
-        from dlt_threecx.destinations.warehouse import WarehouseHistory  # imports dlt
+        from dlt_threecx.destinations.warehouse import WarehouseHistory
 
         return WarehouseHistory(location, wait_seconds=wait_seconds)
-    return open_duckdb_history(location, wait_seconds)
 
 
 def open_destination(location: HistoryLocation, *, wait_seconds: float) -> Destination:
@@ -59,5 +60,7 @@ def check_destination(location: HistoryLocation) -> None:
         )
     if location.destination != DUCKDB:
         from dlt_threecx.destinations.dlt_destination import client_of  # imports dlt
+        from dlt_threecx.settings.dlt_environment import dlt_settings_of
 
-        client_of(location)
+        with dlt_settings_of(location.project):
+            client_of(location)

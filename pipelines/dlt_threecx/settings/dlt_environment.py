@@ -1,25 +1,75 @@
-"""What dlt reads from the environment when it is imported."""
+"""Where dlt finds its settings while this package uses it. Imports dlt."""
 
 from __future__ import annotations
 
 import logging
-import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from dlt_threecx.settings.toml_files import read_settings
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import ConfigProvider, CustomLoaderDocProvider
+from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.runtime.run_context import RunContext
 
-__all__ = ["quieten_dlt"]
+__all__ = ["dlt_settings_of"]
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
-def quieten_dlt(project: Path) -> None:
-    """Settings that dlt reads when it is imported; what the user has set in the environment stays.
+class _ProjectContext(RunContext):
+    """One project: its `.dlt` folder, whatever DLT_PROJECT_DIR and the working folder are."""
 
-    Telemetry is off unless the project's own config.toml turns it on.
-    """
-    os.environ.setdefault("DLT_PROJECT_DIR", str(project))
+    def __init__(self, project: Path) -> None:
+        super().__init__(str(project))
+        self._project = str(project.absolute())
+
+    @property
+    def run_dir(self) -> str:
+        return self._project
+
+    @property
+    def local_dir(self) -> str:
+        return self._project
+
+    def initial_providers(self) -> list[ConfigProvider]:
+        """The environment, the two files of the project, and last our own defaults."""
+        return [*super().initial_providers(), CustomLoaderDocProvider("threecx", _defaults, supports_secrets=False)]
+
+
+def _defaults() -> dict[str, Any]:
+    """What dlt does unless the user says otherwise."""
     # What dlt logs of a failed load is its traceback; our own error says what went wrong.
     level = "ERROR" if logging.getLogger().isEnabledFor(logging.DEBUG) else "CRITICAL"
-    os.environ.setdefault("RUNTIME__LOG_LEVEL", level)
-    os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
-    if "dlthub_telemetry" not in read_settings(project, "config.toml").get("runtime", {}):
-        os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+    return {
+        "runtime": {"log_level": level, "dlthub_telemetry": False},
+        "load": {"delete_completed_jobs": True},
+        # It imports all of Airflow, which takes many seconds.
+        "providers": {"enable_airflow_secrets": False},
+    }
+
+
+@contextmanager
+def dlt_settings_of(project: Path) -> Iterator[None]:
+    """Inside, dlt reads the settings of this project, from its files and the environment; after that as before.
+
+    dlt has one such context for the whole process, so two threads take turns here.
+    """
+    own, container = _ProjectContext(project), Container()
+    with _ONE_AT_A_TIME:
+        if PluggableRunContext not in container:
+            with container.injectable_context(PluggableRunContext(own)):
+                yield
+            return
+        # Somebody uses dlt already: not even its log and telemetry are started again.
+        plugged = container[PluggableRunContext]
+        before = plugged.context, plugged.providers
+        plugged.context, plugged.providers = own, ConfigProvidersContainer(own.initial_providers())
+        try:
+            plugged.providers.add_extras()
+            yield
+        finally:
+            plugged.context, plugged.providers = before
