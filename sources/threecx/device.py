@@ -1,23 +1,32 @@
 """One `SipDevices` row of the API as one row of columns, its secrets removed.
 
-Nothing is dropped: what has no column of its own, or not the type of its column, goes into `extra`. Values that are
-null, or properties that are missing (the API leaves nulls out), are None.
+What has no column of its own, or not the type of its column, goes into `extra`. Left out are:
+
+- secrets: properties whose name says so (`redaction.py`), at any depth;
+- OData's own annotations: properties with `@` in their name;
+- nulls and empty texts, which mean the same as a property that is missing (the API leaves nulls out);
+- digits of a time below the microsecond.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import NoneType
 from typing import Any
 
+from .canonical import canonical, canonical_text, shown_name
 from .columns import COLUMNS, Column, ColumnType
 from .errors import ProtocolError
-from .redaction import SECRET_NAME, fingerprint_of, without_secrets
+from .redaction import fingerprint_of, is_secret
 
 __all__ = ["DeviceReader", "normal_mac"]
+
+MAX_PROPERTIES = 2000
+"""The API has about forty; each one seen is kept in every row of the ledger."""
 
 _TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 _PYTHON_TYPES = {"text": str, "boolean": bool, "integer": int}
@@ -57,13 +66,12 @@ class DeviceReader:
         Raises ProtocolError when a device cannot be read.
         """
         try:
-            return self._columns(items)
+            columns = self._columns(items)
         except RecursionError as error:
-            raise ProtocolError(
-                "GET /xapi/v1/SipDevices",
-                f"a device between Id {items[0]['Id']} and {items[-1]['Id']} is nested too deeply",
-                "Nothing was loaded. Report this with the PBX's version",
-            ) from error
+            raise _unreadable(items, "one holds a property that is nested too deeply") from error
+        if len(self.shape) > MAX_PROPERTIES:
+            raise _unreadable(items, f"the PBX has named more than {MAX_PROPERTIES} different properties")
+        return columns
 
     def _columns(self, items: list[Item]) -> list[list[Any]]:
         extras: Extras = [None] * len(items)
@@ -85,7 +93,7 @@ class DeviceReader:
             unknown = present[parent] - _KNOWN[parent]
             for number, row in enumerate(rows if unknown else ()):
                 self._read_unknown(parent, unknown & row.keys(), row, number, extras)
-        extra = [None if e is None else _json(e) for e in extras]
+        extra = [None if e is None else canonical_text(e) for e in extras]
         return [[item["Id"] for item in items], *columns.values(), extra]
 
     def _objects(self, name: str, items: list[Item], extras: Extras) -> list[Item]:
@@ -110,6 +118,8 @@ class DeviceReader:
         for kind in kinds:
             self._note(path, kind())
         if kinds == {_PYTHON_TYPES.get(column.type)} and not (kinds == {int} and _is_too_large(values)):
+            if "" in values:
+                values = [None if value == "" else value for value in values]
             return list(map(_mac, values)) if column.name == "mac" else values
         if column.type == "secret" and self._key is None:
             return [None] * len(values)
@@ -123,19 +133,19 @@ class DeviceReader:
         if column.type == "secret":
             return fingerprint_of(value, self._key)
         converted = _converted(column.type, value)
-        if converted is None:
+        if converted is None and not (value == [] and column.type == "json"):
             _keep(extras, number, path, value)
         return normal_mac(converted) if column.name == "mac" and converted is not None else converted
 
-    def _read_unknown(self, parent: str, names: set[str], row: Item, number: int, extras: Extras) -> None:
+    def _read_unknown(self, parent: str, names: Iterable[str], row: Item, number: int, extras: Extras) -> None:
         for name in names:
             value = row[name]
             # Names with @ are OData's own annotations.
             if value is None or "@" in name:
                 continue
-            path = f"{parent}.{name}" if parent else name
+            path = f"{parent}.{shown_name(name)}" if parent else shown_name(name)
             self._note(path, value)
-            if not SECRET_NAME.search(name):
+            if not is_secret(name):
                 _keep(extras, number, path, value)
 
     def _note(self, path: str, value: Any) -> None:
@@ -146,15 +156,22 @@ class DeviceReader:
             self.shape[path] = "|".join(sorted({*known.split("|"), kind}))
 
 
+def _unreadable(items: list[Item], fault: str) -> ProtocolError:
+    return ProtocolError(
+        f"GET /xapi/v1/SipDevices, devices with Id {items[0]['Id']} to {items[-1]['Id']}",
+        fault,
+        "Nothing was loaded. Report this with the PBX's version",
+    )
+
+
 def _keep(extras: Extras, number: int, path: str, value: Any) -> None:
+    kept = canonical(value)
+    if kept is None:
+        return
     extra = extras[number]
     if extra is None:
         extra = extras[number] = {}
-    extra[path] = without_secrets(value)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    extra[path] = kept
 
 
 def _is_too_large(values: list[int | None]) -> bool:
@@ -178,9 +195,9 @@ def _converted(column_type: ColumnType, value: Any) -> Any:
     """A value of another JSON type than its column's, where nothing is lost by it; else None."""
     kind = type(value)
     if column_type == "text":
-        return value if kind is str else None if kind in (list, dict) else json.dumps(value)
+        return (value or None) if kind is str else None if kind in (list, dict) else json.dumps(canonical(value))
     if column_type == "json" and kind is list:
-        return _tags(tuple(value)) if all(type(v) is str for v in value) else _json(without_secrets(value))
+        return _list_text(value)
     if column_type == "integer" and kind in (int, float) and value == value // 1 and int(value) in _INT64:
         return int(value)
     if column_type == "boolean" and kind is bool:
@@ -194,7 +211,17 @@ def _converted(column_type: ColumnType, value: Any) -> Any:
     return None
 
 
+def _list_text(values: list[Any]) -> str | None:
+    """A sorted list as JSON; None when it is empty. The same few lists recur in all devices."""
+    if len(values) <= _FEW and all(type(value) is str and len(value) <= _SHORT for value in values):
+        return _remembered_text(tuple(values))
+    return canonical_text(canonical(values)) if values else None
+
+
+_FEW, _SHORT = 20, 40
+"""Lists of at most so many texts of at most so many characters are remembered."""
+
+
 @lru_cache(maxsize=10_000)
-def _tags(tags: tuple[str, ...]) -> str:
-    """Few lists of tags recur in all devices."""
-    return _json(list(tags))
+def _remembered_text(values: tuple[str, ...]) -> str | None:
+    return canonical_text(canonical(list(values))) if values else None

@@ -1,4 +1,4 @@
-"""Secrets, which never leave the reader: removed by name, at most a keyed fingerprint stays."""
+"""Secrets of phones, which never leave the reader: removed by name, at most a keyed fingerprint stays."""
 
 from __future__ import annotations
 
@@ -6,22 +6,47 @@ import hashlib
 import hmac
 import json
 import re
+import unicodedata
+from functools import lru_cache
 from typing import Any
 
-__all__ = ["SECRET_NAME", "fingerprint_of", "without_secrets"]
+__all__ = ["fingerprint_of", "is_secret"]
+
+_ANYWHERE = re.compile(r"passw|passphrase|passcode|pwd|secret|token|auth|credential|sipid")
+"""A name that holds one of these, whatever stands between its letters, is the name of a secret."""
+
+_WORDS = re.compile(r"(?<![A-Z])(?:PIN|KEY|LINK)(?![A-Z])|[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+")
+_SECRET_WORD = re.compile(
+    r".*(pin|key|link)s?"  # also glued to another word: apikey, provlink
+    r"|(pin|key|link)s?(code|data|file|hash|id|material|number|no|text|url|value)s?"
+)
+_NO_SECRET_WORD = re.compile(r".*(donkey|hockey|jockey|monkey|turkey|whiskey|blink|chopin|hairpin|spin|shrink)s?")
+"""English words that only end like a secret."""
 
 
-SECRET_NAME = re.compile("password|secret|token|pin|key|link", re.IGNORECASE)
-"""A property whose name holds one of these is a secret, wherever the API puts it."""
+def is_secret(name: str) -> bool:
+    """Whether a property of this name is a secret, wherever the API puts it. When in doubt it is.
+
+    `WebPassword`, `AuthID` and `sip_id` hold a telling part. `PhonePIN`, `prov_link` and `API-Key` hold a telling
+    word, which `MappingId`, `ShippingAddress` and `Monkey` do not.
+    """
+    return _is_secret(name) if len(name) <= _LONG_NAME else _is_secret.__wrapped__(name)
 
 
-def without_secrets(value: Any) -> Any:
-    """The value without properties that are secrets by name, at any depth."""
-    if isinstance(value, dict):
-        return {name: without_secrets(v) for name, v in value.items() if not SECRET_NAME.search(name)}
-    if isinstance(value, list):
-        return [without_secrets(v) for v in value]
-    return value
+_LONG_NAME = 200
+"""Longer names are not remembered."""
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(name: str) -> bool:
+    # Full-width letters and the like read as the plain ones.
+    plain = unicodedata.normalize("NFKC", name)
+    if _ANYWHERE.search("".join(c for c in plain.lower() if c.isalnum())):
+        return True
+    # Without invisible characters, which could part a word.
+    visible = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    words = [word.lower() for word in _WORDS.findall(visible)]
+    return any(_SECRET_WORD.fullmatch(word) and not _NO_SECRET_WORD.fullmatch(word) for word in words)
 
 
 def fingerprint_of(secret: Any, key: bytes | None) -> str | None:

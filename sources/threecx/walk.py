@@ -41,9 +41,6 @@ Item = dict[str, Any]
 WORTH_A_THREAD_SECONDS = 0.008
 """A PBX that answers faster than this is read one page at a time: threads would only slow that down."""
 
-NEXT_DOOR_SECONDS = 0.004
-"""A PBX that has answered once as fast as this was only slow because this machine was busy."""
-
 _PATH = "SipDevices"
 _PORTS = {"http": 80, "https": 443}
 _INT32 = range(-(2**31), 2**31)
@@ -182,14 +179,15 @@ class _Attempt:
         yield self._page(skip + self.received - 1, size)
         if self._fastest > WORTH_A_THREAD_SECONDS:
             yield from self._pages_ahead(skip, size)
+            return
         while not self._is_done:
             yield self._page(skip + self.received - 1, size)
 
     def _pages_ahead(self, skip: int, size: int) -> Iterator[_Page]:
-        """The remaining pages in order, some of them under way at once, unless the PBX turns out to be near."""
+        """The remaining pages in order, some of them under way at once."""
         ahead: deque[tuple[int, Future[_Page]]] = deque()
         following, end = 0, skip + self.wanted
-        while not self._is_done and self._fastest > NEXT_DOOR_SECONDS:
+        while not self._is_done:
             expected = skip + self.received - 1
             if not ahead or ahead[0][0] != expected:
                 # A page was shorter than asked for: what was asked ahead does not join it.

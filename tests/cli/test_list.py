@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dlt_threecx.simulator import Fleet, Simulator
-from dlt_threecx.source.redaction import SECRET_NAME
+from dlt_threecx.source.redaction import is_secret
 from tests.commands import Ran, settings_of, threecx
 
 
@@ -71,7 +71,7 @@ def test_secrets_are_masked_at_every_depth_unless_revealed(tmp_path: Path, pbx: 
     ran = _listed(pbx, tmp_path, "--expand", "DN")
     assert "pw-secret" not in ran.out
     row = ran.rows[0]
-    assert [name for name in row if SECRET_NAME.search(name)] == ["PhoneWebPassword", "ProvLink"]
+    assert [name for name in row if is_secret(name)] == ["PhoneWebPassword", "ProvLink"]
     assert (row["PhoneWebPassword"], row["ProvLink"], row["Registrar"]["InterfaceLink"]) == ("***", "***", "***")
     assert "pw-secret" in _listed(pbx, tmp_path, "--reveal-secrets").out
 

@@ -56,14 +56,13 @@ def test_the_hash_is_what_the_contract_says_for_ever() -> None:
     at = datetime(2027, 3, 1, tzinfo=UTC)
     row = {
         "mac": "805EC0",
-        "dn_number": "",
-        "dn_tags": '["b", "a"]',
+        "dn_tags": '["a","b"]',
         "dn_hidden": False,
         "dn_name": "Zoë",
         "rps_expires_at": at,
     }
     text = (
-        '{"dn_hidden":false,"dn_name":"Zoë","dn_tags":["a","b"],'
+        '{"dn_hidden":false,"dn_name":"Zoë","dn_tags":"[\\"a\\",\\"b\\"]",'
         '"mac":"805EC0","rps_expires_at":"2027-03-01T00:00:00+00:00"}'
     )
     assert hashlib.sha256(text.encode()).hexdigest() == row_version(row)
@@ -82,9 +81,7 @@ def test_a_hash_does_not_depend_on_its_neighbours(rows: list[dict[str, Any]]) ->
 
 @given(ROWS)
 def test_what_means_the_same_has_the_same_hash(row: dict[str, Any]) -> None:
-    same = {name: None if value == "" else value for name, value in row.items()}
-    if row["dn_tags"]:
-        same["dn_tags"] = json.dumps(list(reversed(json.loads(row["dn_tags"]))))
+    same = dict(row)
     if row["rps_expires_at"]:
         same["rps_expires_at"] = row["rps_expires_at"].astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert row_version(row) == row_version(same)
@@ -95,7 +92,7 @@ def test_another_value_has_another_hash(row: dict[str, Any], column: Any, data: 
     if column.name in ("dn_tags", "extra"):
         other = row | {column.name: '{"other":"value of its own"}'}
     else:
-        value = data.draw(VALUES[column.type].filter(lambda value: value not in (row[column.name], "")))
+        value = data.draw(VALUES[column.type].filter(lambda value: value != row[column.name]))
         other = row | {column.name: value}
     assert row_version(row) != row_version(other)
 
@@ -106,10 +103,7 @@ def test_the_tracked_version_ignores_volatile_columns_only(row: dict[str, Any], 
     flipped = row | {name: other[name] for name in volatile}
     (version, tracked), (version_2, tracked_2) = hashes(row, flipped, volatile=volatile)
     assert tracked == tracked_2
-    assert (version == version_2) == all(
-        (row[name] or None) == (flipped[name] or None) if name == "ip_address" else row[name] == flipped[name]
-        for name in volatile
-    )
+    assert (version == version_2) == all(row[name] == flipped[name] for name in volatile)
     assert tracked == row_version({name: None if name in volatile else value for name, value in row.items()})
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dlt_threecx.simulator import SHAPES, Fleet
 from dlt_threecx.source.columns import COLUMNS, DLT_COLUMNS
-from dlt_threecx.source.device import DeviceReader, normal_mac
+from dlt_threecx.source.device import MAX_PROPERTIES, DeviceReader, normal_mac
 from dlt_threecx.source.errors import ProtocolError
-from dlt_threecx.source.redaction import SECRET_NAME, fingerprint_of, without_secrets
+from dlt_threecx.source.redaction import is_secret
 
 KEY = "pw-secret-fingerprint"
 
@@ -148,8 +148,32 @@ def test_nulls_and_missing_properties_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Password", "webpassword", "AuthSecret", "ApiToken", "PIN", "VoicemailPin", "ApiKey", "Link", "MyLinkage"]
+    "name",
+    [
+        *("Password", "WEBPASSWORD", "Pass-Word", "Passcode", "ClientSecret", "ApiToken", "AuthID", "Author"),
+        *("Credentials", "SIPID", "sip_id", "PIN", "PhonePIN", "PINs", "WebPin", "PinCode", "PINcode", "pincode"),
+        *("ApiKey", "API-Key", "APIKEY", "apikey", "Key1", "KeyId", "Link", "Link2", "prov_link", "provlink"),
+        *("Ｐｉｎ", "Pi\u200bn"),
+    ],
 )
+def test_a_name_that_tells_of_a_secret_is_one(name: str) -> None:
+    assert is_secret(name)
+    assert filled({name: "pw-secret-x"}) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MappingId", "ShippingAddress", "Monkey", "Keyboard", "Opinion", "Topping", "Turkey", "Spin", "Linked"),
+        *("Name", "ProvType", "", "?", "x" * 70_000),
+    ],
+)
+def test_a_name_that_only_looks_like_one_is_kept(name: str) -> None:
+    assert not is_secret(name)
+    assert list(filled({name: 1})) == ["extra"]
+
+
+@pytest.mark.parametrize("name", ["Password", "webpassword", "AuthSecret", "PIN", "VoicemailPin", "ApiKey", "Link"])
 def test_a_secret_by_its_name_never_shows_at_any_depth(name: str) -> None:
     secret = "pw-secret-deep"
     item = {
@@ -204,7 +228,7 @@ def test_a_secret_of_any_type_leaves_only_its_fingerprint(secret: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", " a ", "a\nb\r\n\tc", '"', "'", "\\", "\U0001f4de", "ﷺ", "\u202e", "=1+1", "NULL", "\ufffd"]
+    "text", [" ", " a ", "a\nb\r\n\tc", '"', "'", "\\", "\U0001f4de", "ﷺ", "\u202e", "=1+1", "NULL", "\ufffd"]
 )
 def test_texts_are_kept_as_they_came(text: str) -> None:
     assert filled({"DN": {"Name": text}, "New": text}) == {"dn_name": text, "extra": {"New": text}}
@@ -221,7 +245,6 @@ def test_texts_are_kept_as_they_came(text: str) -> None:
         ("001565AABBC", "001565AABBC"),
         ("００1565AABBCC", "００1565AABBCC"),
         ("softphone", "softphone"),
-        ("", ""),
     ],
 )
 def test_a_mac_address_is_twelve_capital_digits_and_anything_else_stays(given: str, mac: str) -> None:
@@ -249,7 +272,7 @@ def test_a_mac_address_is_twelve_capital_digits_and_anything_else_stays(given: s
         ({"Online": 1}, {"extra": {"Online": 1}}),
         ({"Online": "true"}, {"extra": {"Online": "true"}}),
         ({"DN": {"Tags": "MS"}}, {"extra": {"DN.Tags": "MS"}}),
-        ({"DN": {"Tags": []}}, {"dn_tags": "[]"}),
+        ({"DN": {"Tags": []}}, {}),
         ({"DN": {"Tags": ["ü", 1, None]}}, {"dn_tags": '["ü",1,null]'}),
         ({"Registrar": {"RpsExpirationUTC": "soon"}}, {"extra": {"Registrar.RpsExpirationUTC": "soon"}}),
         ({"Registrar": {"RpsExpirationUTC": 5}}, {"extra": {"Registrar.RpsExpirationUTC": 5}}),
@@ -261,7 +284,8 @@ def test_a_mac_address_is_twelve_capital_digits_and_anything_else_stays(given: s
             {"Registrar": {"RpsExpirationUTC": "2027-03-01T00:00:00.1234567Z"}},
             {"rps_expires_at": datetime(2027, 3, 1, 0, 0, 0, 123456, tzinfo=UTC)},
         ),
-        ({"New": {"a": None, "b": [1, {"c": 2}]}}, {"extra": {"New": {"a": None, "b": [1, {"c": 2}]}}}),
+        ({"New": {"a": None, "b": [1, {"c": 2}]}}, {"extra": {"New": {"b": [1, {"c": 2}]}}}),
+        ({"DN.Id": 1, "DN": {"Id": "x", "a.b": 2}}, {"extra": {"[DN.Id]": 1, "DN.Id": "x", "DN.[a.b]": 2}}),
         ({"Registrar": {"New": 1}, "DN": {"New": 2}, "New": 3}, {"extra": {"Registrar.New": 1, "DN.New": 2, "New": 3}}),
         ({"@odata.id": "x", "Registrar": {"MAC@odata.type": "#String", "@odata.type": "y"}}, {}),
         ({"New": 2**70}, {"extra": {"New": 2**70}}),
@@ -282,14 +306,77 @@ def test_one_odd_row_does_not_change_its_neighbours() -> None:
     assert columns["extra"] == [None, None, '{"DN.Id":"two"}', None, None]
 
 
-def test_a_row_nested_too_deeply_is_named() -> None:
+@pytest.mark.parametrize("where", ["New", "Registrar", "DN"])
+@pytest.mark.parametrize("depth", [64, 100, 300, 490, 100_000])
+def test_a_row_nested_too_deeply_is_named(where: str, depth: int) -> None:
     deep: Any = 0
-    for _ in range(100_000):
+    for _ in range(depth + 1):
         deep = [deep]
-    with pytest.raises(ProtocolError, match=r"Id 4 and 4.*deeply"):
-        DeviceReader().columns([{"Id": 4, "New": deep}])
+    with pytest.raises(ProtocolError, match=r"Id 4 to 4.*deeply"):
+        DeviceReader().columns([{"Id": 4, where: deep}])
     while deep:  # a plain `del` of it would recurse
         deep = deep[0]
+
+
+def test_more_properties_than_any_api_has_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="different properties"):
+        DeviceReader().columns([{"Id": 1, **{f"P{number}": 1 for number in range(MAX_PROPERTIES + 1)}}])
+
+
+# one value, one text
+
+
+def test_an_empty_text_is_null_wherever_it_stands() -> None:
+    empty = {"DN": {"Name": "", "Type": "", "Number": ""}, "Registrar": {"MAC": "", "New": ""}, "New": "", "Online": ""}
+    assert filled(empty) == {}
+    assert filled({"DN": "", "Registrar": "", "ProvLink": ""}, KEY) == {}
+    assert filled({"New": {"a": "", "b": [""]}}) == {"extra": {"New": {"b": [None]}}}
+    rows = DeviceReader().columns([{"Id": 1, "DN": {"Name": ""}}, {"Id": 2, "DN": {"Name": "a"}}])
+    assert dict(zip(DLT_COLUMNS, rows, strict=True))["dn_name"] == [None, "a"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"DN": {"Tags": ["b", "a"]}}, {"DN": {"Tags": ["a", "b"]}}),
+        ({"DN": {"Tags": ["b" * 99, "a"]}}, {"DN": {"Tags": ["a", "b" * 99]}}),
+        ({"New": {"b": [2, 1], "a": [{"y": 1, "x": 2}]}}, {"New": {"a": [{"x": 2, "y": 1}], "b": [1, 2]}}),
+        ({"New": 1.0}, {"New": 1}),
+        ({"New": {"a": None}}, {"New": {}}),
+        ({"DN": {"Number": 7.0}}, {"DN": {"Number": 7}}),
+    ],
+)
+def test_what_means_the_same_is_the_same_text(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert row_of({"Id": 1, **one}) == row_of({"Id": 1, **other})
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("New", "New"),
+        ("größe", "größe"),
+        ("a b", "a b"),
+        ("a\x1b[31mb", "a\\u001b[31mb"),
+        ("a\nb", "a\\u000ab"),
+        ("a\u202eb", "a\\u202eb"),
+        ("a\x9bb", "a\\u009bb"),
+        ("a\\u001bb", "a\\\\u001bb"),
+        ("a.b", "[a.b]"),
+        ("", ""),
+    ],
+)
+def test_the_name_of_a_property_steers_no_terminal(name: str, path: str) -> None:
+    reader = DeviceReader()
+    columns = dict(zip(DLT_COLUMNS, reader.columns([{"Id": 1, name: 5}]), strict=True))
+    assert reader.shape == {path: "integer"}
+    assert json.loads(columns["extra"][0]) == {path: 5}
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    reader = DeviceReader()
+    reader.columns([{"Id": 1, "x" * 70_000: 1, "x" * 70_001: 2}])
+    assert len(reader.shape) == 2
+    assert all(len(path) < 250 for path in reader.shape)
 
 
 def test_no_rows_are_no_rows() -> None:
@@ -330,10 +417,4 @@ def test_any_json_becomes_a_row_whose_columns_have_their_types(item: dict[str, A
         assert value is None or (isinstance(value, expected) and isinstance(value, bool) == (expected is bool)), name
     if row["extra"]:
         names = {name for path in json.loads(row["extra"]) for name in path.split(".")}
-        assert not any(SECRET_NAME.search(name) for name in names)
-
-
-def test_nothing_is_removed_but_secrets() -> None:
-    value = {"a": [1, {"b": None, "TokenId": 5}], "c": ""}
-    assert without_secrets(value) == {"a": [1, {"b": None}], "c": ""}
-    assert fingerprint_of("x", None) is None
+        assert not any(is_secret(name) for name in names)

@@ -66,7 +66,7 @@ def test_every_device_is_loaded_with_its_columns(
         registrar, dn = item.get("Registrar") or {}, item.get("DN") or {}
         assert row["vendor"] == registrar.get("Vendor")
         assert row["dn_name"] == dn.get("Name")
-        assert row["dn_tags"] == (json.dumps(dn["Tags"], separators=(",", ":")) if "Tags" in dn else None)
+        assert row["dn_tags"] == (json.dumps(sorted(dn["Tags"]), separators=(",", ":")) if dn.get("Tags") else None)
 
 
 def test_odd_values_arrive_as_they_are(pipeline: dlt.Pipeline, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_odd_values_arrive_as_they_are(pipeline: dlt.Pipeline, tmp_path: Path) -
         pipeline.run(source_of(pbx))
     with duckdb.connect(str(tmp_path / "devices.duckdb"), read_only=True) as connection:
         names = connection.sql("select dn_name from phones.sip_devices order by device_id").fetchall()
-    assert [name for (name,) in names] == [*odd[:3], "\ufffd\ufffd", ""]
+    assert [name for (name,) in names] == [*odd[:3], "\ufffd\ufffd", None]
 
 
 @pytest.mark.parametrize("disposition", ["replace", "append", "merge"])

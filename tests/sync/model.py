@@ -47,11 +47,11 @@ PATHS = {
 
 def columns(item: Mapping[str, Any]) -> Row:
     """The columns of one row of the API."""
-    row = {name: _at(item, path) for name, path in PATHS.items()}
+    row = {name: None if (value := _at(item, path)) == "" else value for name, path in PATHS.items()}
     if isinstance(row["firmware_available"], bool):
         row["firmware_available"] = "true" if row["firmware_available"] else "false"
-    if row["dn_tags"] is not None:
-        row["dn_tags"] = json.dumps(row["dn_tags"], ensure_ascii=False, separators=(",", ":"))
+    tags = row["dn_tags"]
+    row["dn_tags"] = json.dumps(sorted(tags), ensure_ascii=False, separators=(",", ":")) if tags else None
     if row["rps_expires_at"] is not None:
         row["rps_expires_at"] = datetime.fromisoformat(row["rps_expires_at"])
     return row
@@ -78,17 +78,11 @@ class Model:
                 changes.append((device, "removed", []))
             elif device not in self.there:
                 changes.append((device, "returned" if device in self.gone else "added", []))
-            elif fields := [name for name in PATHS if not _same(name, self.there[device][name], now[device][name])]:
+            elif fields := [name for name in PATHS if self.there[device][name] != now[device][name]]:
                 changes.append((device, "refreshed" if fields == ["online"] else "changed", fields))
         self.gone = (self.gone | self.there.keys()) - now.keys()
         self.there = now
         return changes
-
-
-def _same(name: str, old: Any, new: Any) -> bool:
-    if name == "dn_tags" and old and new:
-        return sorted(json.loads(old)) == sorted(json.loads(new))
-    return (old or None) == (new or None) if not isinstance(old, int) else old == new
 
 
 def _at(item: Mapping[str, Any], path: str) -> Any:

@@ -6,12 +6,13 @@ Second pass: the columns of those few, to say what really changed in each.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from dlt_threecx.compare.previous import Known
-from dlt_threecx.integrity.row_hash import canonical, canonical_json
+from dlt_threecx.integrity.row_hash import canonical
 from dlt_threecx.snapshot.snapshot import Seen
 from dlt_threecx.source.columns import COLUMNS
 from dlt_threecx.tables import DEVICE_COLUMNS, Change
@@ -84,17 +85,17 @@ def classified(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules) -> 
 def _changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for column in DEVICE_COLUMNS:
         name = column.name
-        before, after = canonical(name, old[name]), canonical(name, new[name])
         if name != "extra":
+            before, after = canonical(old[name]), canonical(new[name])
             if before != after or type(before) is not type(after):
                 yield name
             continue
-        before, after = before or {}, after or {}
-        # As JSON: in Python 1, 1.0 and true would be the same.
+        before, after = json.loads(old[name] or "{}"), json.loads(new[name] or "{}")
+        # As JSON: in Python 1 and true would be the same.
         yield from (
             f"extra.{key}"
             for key in sorted({*before, *after})
-            if canonical_json(before.get(key)) != canonical_json(after.get(key))
+            if json.dumps(before.get(key)) != json.dumps(after.get(key))
         )
 
 

@@ -1,16 +1,15 @@
 """Hashes over a device's columns that stay the same for as long as the device does.
 
-`row_version` is SHA-256 over canonical JSON of the columns that are not null: keys sorted, lists sorted, texts as
-received, an empty text counts as null. It is our own, so that no release of a library can change it.
+`row_version` is SHA-256 over JSON of the columns that are not null, in the order of their names. Texts count as they
+are stored, those that hold JSON too: the reader writes each JSON value in one way only. The hash is our own, so that no
+release of a library can change it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -25,20 +24,13 @@ ROW_FORMAT = 1
 FINGERPRINT_MODULUS = 2**128
 
 _NAMES = tuple(column.name for column in DEVICE_COLUMNS)
-_JSON_COLUMNS = frozenset({"dn_tags", "extra"})
 _BY_NAME = sorted(range(len(_NAMES)), key=_NAMES.__getitem__)
-_NEED_CARE = frozenset({*_JSON_COLUMNS, *(column.name for column in DEVICE_COLUMNS if column.type == "timestamp")})
+_TIMES = frozenset(column.name for column in DEVICE_COLUMNS if column.type == "timestamp")
 
 
-def canonical(name: str, value: Any) -> Any:
-    """The value of a device column as it is compared and hashed: None, text, number, boolean, or a sorted list."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if name in _JSON_COLUMNS:
-        return _canonical_text(value)
-    return value
+def canonical(value: Any) -> Any:
+    """The value of a device column as it is compared and hashed: None, text, number or boolean."""
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
 def canonical_json(value: Any) -> bytes:
@@ -63,7 +55,7 @@ class DeviceHash:
         row_versions: list[str] = []
         tracked_versions: list[str] = []
         for row in zip(*by_name.values(), strict=True):
-            values = {name: v for name, v in zip(by_name, row, strict=True) if v is not None and v != ""}
+            values = {name: v for name, v in zip(by_name, row, strict=True) if v is not None}
             row_version = tracked = _sha256(values)
             if not self._volatile.isdisjoint(values):
                 tracked = _sha256({name: v for name, v in values.items() if name not in self._volatile})
@@ -73,7 +65,7 @@ class DeviceHash:
 
 
 def _canonical_column(name: str, values: Sequence[Any]) -> Sequence[Any]:
-    return [canonical(name, value) for value in values] if name in _NEED_CARE else values
+    return [canonical(value) for value in values] if name in _TIMES else values
 
 
 def _sha256(values: dict[str, Any]) -> str:
@@ -84,27 +76,3 @@ def _sha256(values: dict[str, Any]) -> str:
 def fingerprint_part(device_id: int, row_version: str) -> int:
     """What one device adds to the fingerprint of a snapshot: a number below 2^128."""
     return int.from_bytes(hashlib.sha256(f"{device_id}:{row_version}".encode()).digest()[:16], "big")
-
-
-@lru_cache(maxsize=10_000)
-def _canonical_text(text: str) -> Any:
-    """Few lists of tags recur in all devices. What is no JSON was not written here, and stands for itself."""
-    try:
-        value = _sorted_lists(json.loads(text, parse_int=_integer))
-    except ValueError:
-        return text
-    return None if value in ([], {}) else value
-
-
-def _integer(digits: str) -> int | str:
-    """A whole number; as text when 64 bits cannot hold it, as nothing may round it."""
-    number = int(digits)
-    return number if -(2**63) <= number < 2**64 else digits
-
-
-def _sorted_lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _sorted_lists(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return sorted((_sorted_lists(inner) for inner in value), key=canonical_json)
-    return value

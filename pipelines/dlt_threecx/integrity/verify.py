@@ -268,7 +268,7 @@ def _with_field(log: Log, pbx: str, found: Disagreement) -> Disagreement:
         if older < 0 or newer >= len(near) or near[newer]["change"] in ("added", "returned"):
             continue
         said = {name.split(".")[0] for name in json.loads(near[newer]["changed_fields"])}
-        really = {n for n in _DEVICE_NAMES if canonical(n, near[older][n]) != canonical(n, near[newer][n])}
+        really = {n for n in _DEVICE_NAMES if canonical(near[older][n]) != canonical(near[newer][n])}
         if odd := sorted(said ^ really):
             return replace(found, field=odd[0])
     return found

@@ -19,7 +19,7 @@ from dlt_threecx.settings.config import load_config
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import SettingsError
 from dlt_threecx.source.query import Query
-from dlt_threecx.source.redaction import SECRET_NAME
+from dlt_threecx.source.redaction import is_secret
 from dlt_threecx.source.walk import Item, walk
 
 __all__ = ["list_devices"]
@@ -86,10 +86,7 @@ def list_devices(
 def masked(value: Any) -> Any:
     """The value with every secret in it, at any depth, covered."""
     if isinstance(value, dict):
-        return {
-            name: MASK if inner is not None and SECRET_NAME.search(name) else masked(inner)
-            for name, inner in value.items()
-        }
+        return {name: MASK if inner is not None and is_secret(name) else masked(inner) for name, inner in value.items()}
     return [masked(inner) for inner in value] if isinstance(value, list) else value
 
 
