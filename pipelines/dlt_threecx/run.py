@@ -25,6 +25,7 @@ from dlt_threecx.destinations.open import check_destination, open_destination
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
+from dlt_threecx.notify.announce import announce_after_sync
 from dlt_threecx.settings.config import Config, RunConfig
 from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all
 
@@ -63,7 +64,7 @@ def sync_pbxs(
                 dlt_settings_of(config.project),
                 closing(open_destination(location, wait_seconds=config.run.busy_timeout_seconds)) as destination,
             ):
-                return _compared_and_loaded(destination, work, readings, accepted, config.run)
+                results = _compared_and_loaded(destination, work, readings, accepted, config.run)
     except OSError as error:
         raise DestinationError(
             f"write below {error.filename or work.path}",
@@ -74,6 +75,8 @@ def sync_pbxs(
         raise DestinationError(
             f"use of {db}", first_line(error), "Check the disk, and that this is a file of threecx; then run again"
         ) from error
+    announce_after_sync(config, location, work.path / "notify")
+    return results
 
 
 def _compared_and_loaded(

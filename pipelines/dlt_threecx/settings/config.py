@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,16 +24,19 @@ __all__ = [
     "Config",
     "PbxConfig",
     "RunConfig",
+    "Severity",
     "Shard",
     "TableFormat",
     "load_config",
     "load_destination",
     "load_pbx_names",
+    "load_run",
 ]
 
 DEFAULT_DESTINATION = "duckdb"
 
 TableFormat = Literal["parquet", "delta", "iceberg"]
+Severity = Literal["info", "low", "medium", "high"]
 
 _CREDENTIALS = ("client_id", "client_secret")
 _PBX_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -80,6 +83,16 @@ class RunConfig:
     """How long to wait for a destination that somebody else uses."""
     table_format: TableFormat = "parquet"
     """What the files of the destination `filesystem` are: parquet, delta or iceberg."""
+    notify: tuple[str, ...] = field(default=(), repr=False)
+    """Addresses of Apprise that get the news after a sync."""
+    notify_severity: Severity = "high"
+    """A new finding as severe as this, or more, is news."""
+    notify_attempts: int = 3
+    """So many failed attempts in a row are news."""
+    notify_max_age_hours: float = 26.0
+    """A PBX without a complete snapshot for longer than this is news."""
+    ping_url: str | None = field(default=None, repr=False)
+    """Address of a dead man's switch that hears of every sync."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,11 @@ def load_config(
 def load_destination(project: Path, environ: Mapping[str, str]) -> str:
     """Name of the destination, for commands that need no PBX."""
     return _destination(Layers.read(project, environ))
+
+
+def load_run(project: Path, environ: Mapping[str, str]) -> RunConfig:
+    """What holds for all PBXs, for commands that read none."""
+    return _run(Layers.read(project, environ))
 
 
 def load_pbx_names(project: Path, environ: Mapping[str, str]) -> list[str]:
@@ -159,7 +177,12 @@ def _run(layers: Layers) -> RunConfig:
     default = layers.of("default")
     given: dict[str, Any] = {
         key: checked_range(key, value, low, high)
-        for key, low, high in (("parallel", 1, 64), ("busy_timeout_seconds", 0, 3600))
+        for key, low, high in (
+            ("parallel", 1, 64),
+            ("busy_timeout_seconds", 0, 3600),
+            ("notify_attempts", 1, 1000),
+            ("notify_max_age_hours", 1, 8760),
+        )
         if (value := default.value(key)) is not None
     }
     volatile = default.value("volatile")
@@ -168,13 +191,13 @@ def _run(layers: Layers) -> RunConfig:
             if name not in _COLUMNS:
                 raise SettingsError("setting volatile", f"'{name}' is no device column", suggestion(name, _COLUMNS))
         given["volatile"] = tuple(dict.fromkeys(volatile))
-    if (table_format := default.value("table_format")) is not None:
-        known = get_args(TableFormat)
-        if table_format not in known:
-            raise SettingsError(
-                "setting table_format", f"'{table_format}' is no format of tables", suggestion(table_format, known)
-            )
-        given["table_format"] = table_format
+    for key, known in (("table_format", get_args(TableFormat)), ("notify_severity", get_args(Severity))):
+        if (word := default.value(key)) is not None:
+            if word not in known:
+                raise SettingsError(f"setting {key}", f"'{word}' is none of its values", suggestion(word, known))
+            given[key] = word
+    given["notify"] = tuple(dict.fromkeys(default.value("notify") or ()))
+    given["ping_url"] = default.value("ping_url")
     return RunConfig(**given)
 
 

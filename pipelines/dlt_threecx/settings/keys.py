@@ -26,10 +26,13 @@ SECTION = "sources.threecx"
 PREFIX = "SOURCES__THREECX__"
 PBX_PREFIX = PREFIX + "PBX__"
 
-SECRET_KEYS = ("client_secret", "access_token", "fingerprint_key")
+SECRET_KEYS = ("client_secret", "access_token", "fingerprint_key", "notify", "ping_url")
 """Settings whose values appear in no message."""
 
-RUN_KEYS = ("volatile", "parallel", "busy_timeout_seconds", "table_format")
+RUN_KEYS = (
+    *("volatile", "parallel", "busy_timeout_seconds", "table_format"),
+    *("notify", "notify_severity", "notify_attempts", "notify_max_age_hours", "ping_url"),
+)
 """Settings that hold for all PBXs of a run."""
 
 _WORDS = {
@@ -109,6 +112,11 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "parallel": _integer,
     "busy_timeout_seconds": _number,
     "table_format": _text,
+    "notify": _texts,
+    "notify_severity": _text,
+    "notify_attempts": _integer,
+    "notify_max_age_hours": _number,
+    "ping_url": _text,
 }
 """Every setting, and what makes its value."""
 

@@ -1,0 +1,1 @@
+"""News of the phone systems, and the addresses that it is sent to."""

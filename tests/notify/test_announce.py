@@ -1,0 +1,222 @@
+"""News that is sent to a real receiver: a web hook on this machine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dlt_threecx.cli import cli
+from dlt_threecx.cli.exit_codes import exit_code_of
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.open import open_history
+from dlt_threecx.errors import DestinationError
+from dlt_threecx.notify.announce import announce
+from dlt_threecx.notify.receivers import apprise_receivers
+from dlt_threecx.settings.config import RunConfig
+from dlt_threecx.source.errors import SettingsError
+from tests.literal import Devices, empty_history, write_attempt, write_days
+from tests.rig import Rig, leaks
+
+PASSWORD = "pw-secret-of-the-hook"
+
+
+class Hook:
+    """A web hook that keeps what it gets; with `is_dead` it answers 500."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.is_dead = False
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                if not hook.is_dead:
+                    hook.got.append(json.loads(content))
+                self.send_response(500 if hook.is_dead else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def address(self) -> str:
+        return f"json://robot:{PASSWORD}@127.0.0.1:{self.server.server_port}/?cto=1&rto=5"
+
+    def titles(self) -> list[str]:
+        """Of the messages since the last question."""
+        titles = [message["title"] for message in self.got]
+        self.got.clear()
+        return titles
+
+
+@contextmanager
+def hooked() -> Iterator[Hook]:
+    hook = Hook()
+    thread = threading.Thread(target=hook.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield hook
+    finally:
+        hook.server.shutdown()
+        thread.join()
+        hook.server.server_close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with hooked() as hook:
+        yield hook
+
+
+class Project:
+    """A project with a history of literal attempts, whose news goes to the hook."""
+
+    def __init__(self, folder: Path, hook: Hook) -> None:
+        self.folder, self.location = folder, HistoryLocation(folder / "phones.duckdb", project=folder)
+        self.run = RunConfig(notify=(hook.address,))
+        self.minutes = 0
+        with empty_history(str(self.location.db)) as connection:
+            write_days(connection, [(1, "hq", {7: {"dn_number": "101"}})])
+        self.announce()
+
+    def attempt(self, status: str, **ledger: Any) -> list[str]:
+        """Adds an attempt to the ledger, a minute after the last one, and sends the news about it."""
+        self.minutes += 1
+        devices: Devices | None = {} if status == "complete" else None
+        with duckdb.connect(str(self.location.db)) as connection:
+            connection.execute("use threecx")
+            write_attempt(connection, 0.5 - self.minutes / 1440, "hq", status, devices, **ledger)
+        return self.announce()
+
+    def refused(self) -> list[str]:
+        """A run that a guard refuses."""
+        return self.attempt("refused", reason="shrink", detail="40 would go. Nothing was written to the history.")
+
+    def announce(self) -> list[str]:
+        """Names of the receivers that were not reached."""
+        receivers = apprise_receivers(self.run.notify)
+        opened = partial(open_history, self.location)
+        return announce(receivers, opened, self.folder / "notify", self.folder, self.run)
+
+
+def test_ten_refused_runs_a_recovery_a_quiet_day_and_a_dead_receiver(tmp_path: Path, hook: Hook) -> None:
+    project = Project(tmp_path, hook)
+    assert hook.titles() == []
+    for _ in range(10):
+        project.refused()
+    (message,) = hook.got
+    assert "--pbx hq --accept shrink --because" in message["message"]
+    assert hook.titles() == ["threecx: hq refused"]
+
+    project.attempt("complete")
+    assert hook.titles() == ["threecx: hq recovered"]
+
+    project.attempt("complete")
+    assert hook.titles() == []
+
+    hook.is_dead = True
+    assert project.refused() == ["address 1 (json)"]
+    hook.is_dead = False
+    assert project.refused() == []
+    assert hook.titles() == ["threecx: hq refused"]
+    project.refused()
+    assert hook.titles() == []
+
+
+def test_the_first_attempts_at_a_pbx_are_no_list_of_its_devices(tmp_path: Path, hook: Hook) -> None:
+    project = Project(tmp_path, hook)
+    with duckdb.connect(str(project.location.db)) as connection:
+        connection.execute("use threecx")
+        write_attempt(connection, 0.4, "branch", "complete", {1: {}, 2: {}})
+    project.announce()
+    (message,) = hook.got
+    assert message["message"] == "branch: first reading, 2 devices"
+
+
+def test_the_cursors_are_private(tmp_path: Path, hook: Hook) -> None:
+    Project(tmp_path, hook)
+    assert (tmp_path / "notify").stat().st_mode & 0o077 == 0
+    assert [file.stat().st_mode & 0o077 for file in (tmp_path / "notify").glob("*.json")] == [0]
+
+
+def test_a_damaged_cursor_is_named(tmp_path: Path, hook: Hook) -> None:
+    project = Project(tmp_path, hook)
+    (file,) = (tmp_path / "notify").glob("*.json")
+    file.write_text("[]")
+    with pytest.raises(DestinationError, match=re.escape(file.name)):
+        project.announce()
+
+
+def test_a_sync_sends_its_changes_and_a_dead_receiver_does_not_change_how_it_ends(
+    rig: Rig, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.settings["notify"] = (hook.address,)
+    rig.sync()
+    rig.fleet.update(rig.fleet.ids()[0], {"DN": {"Name": "Zoë New"}})
+    rig.sync()
+    (message,) = hook.got
+    assert "→ Zoë New" in message["message"]
+    hook.is_dead = True
+    with caplog.at_level(logging.DEBUG):
+        assert rig.sync(filter="Id gt 3").exit_code == 6
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("dlt_threecx.notify")]
+    assert said == ["address 1 (json) was not reached; its news waits for the next run. Try: threecx notify --test"]
+    assert PASSWORD not in caplog.text
+    assert leaks(rig, PASSWORD) == []
+
+
+def test_an_address_that_means_nothing_is_named_by_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SettingsError) as raised:
+        apprise_receivers(["json://127.0.0.1", f"nonsense://{PASSWORD}"])
+    assert "setting notify, address 2 (nonsense): Apprise does not know such an address" in str(raised.value)
+    assert PASSWORD not in str(raised.value) + caplog.text
+
+
+def test_the_command_prints_news_without_an_address_and_says_nothing_when_there_is_none(
+    tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Project(tmp_path, hook)
+    args = ["notify", "--project", str(tmp_path), "--db", str(project.location.db)]
+    assert exit_code_of(cli, args) == 0
+    assert capsys.readouterr() == ("", "")
+    project.refused()
+    assert exit_code_of(cli, [*args, "--dry-run"]) == 0
+    first = capsys.readouterr()
+    assert first.out.startswith("threecx: hq refused\n\nhq: refused (shrink) since ")
+    assert exit_code_of(cli, args) == 0
+    assert capsys.readouterr() == first
+    assert exit_code_of(cli, args) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_command_sends_a_message_for_each_pbx_and_tests_the_addresses(
+    tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path, hook)
+    monkeypatch.setenv("SOURCES__THREECX__NOTIFY", hook.address)
+    args = ["notify", "--project", str(tmp_path), "--db", str(project.location.db), "--each"]
+    assert exit_code_of(cli, [*args, "--test"]) == 0
+    assert hook.titles() == ["threecx: test"]
+    exit_code_of(cli, args)
+    hook.is_dead = True
+    project.refused()
+    assert exit_code_of(cli, args) == 4
+    assert capsys.readouterr() == ("", "threecx: error: address 1 (json) was not reached\n")
+    hook.is_dead = False
+    assert exit_code_of(cli, args) == 0
+    assert hook.titles() == ["threecx: hq refused"]
