@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,21 @@ class Rig:
         urls = {name or "default": url for name, url in self.simulator.base_urls.items()}
         return config_of(self.project, urls, **(self.settings | settings))
 
-    def sync_all(self, accept: Sequence[str] = (), because: str | None = None, **settings: Any) -> list[SyncResult]:
-        return sync_pbxs(self.config(**settings), db=self.db, dataset=_DATASET, accepted=Accepted(accept, because))
+    def sync_all(
+        self,
+        accept: Sequence[str] = (),
+        because: str | None = None,
+        *,
+        clock_offset: timedelta = timedelta(),
+        **settings: Any,
+    ) -> list[SyncResult]:
+        return sync_pbxs(
+            self.config(**settings),
+            db=self.db,
+            dataset=_DATASET,
+            accepted=Accepted(accept, because),
+            clock_offset=clock_offset,
+        )
 
     def sync(self, accept: Sequence[str] = (), because: str | None = None, **settings: Any) -> SyncResult:
         """The result for the only PBX."""

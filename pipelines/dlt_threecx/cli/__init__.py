@@ -22,6 +22,7 @@ COMMANDS = {
     "history": ("dlt_threecx.cli.commands.history:history", "The story of one device."),
     "findings": ("dlt_threecx.cli.commands.findings:findings", "What somebody should look at."),
     "verify": ("dlt_threecx.cli.commands.verify:verify", "Tell whether the history is what was written."),
+    "report": ("dlt_threecx.cli.commands.report:report", "Write the history as an HTML page."),
     "notify": ("dlt_threecx.cli.commands.notify:notify", "Send what is news; say nothing when there is none."),
     "sql": ("dlt_threecx.cli.commands.sql:sql", "Ask the history in SQL; nothing can be written."),
     "demo": ("dlt_threecx.cli.commands.demo:demo", "Two weeks of a simulated 3CX, in a minute."),

@@ -14,6 +14,7 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.commands.history import history as history_command
+from dlt_threecx.cli.commands.report import write_report
 from dlt_threecx.cli.options import talking
 from dlt_threecx.cli.output import write_rows
 from dlt_threecx.destinations.base import History
@@ -169,6 +170,16 @@ def _answer(db: Path) -> None:
     click.echo(f"\nThe history is in {db}, a DuckDB file. Three questions to try:\n")
     for query in _QUERIES:
         click.echo(f'  threecx sql --db {db} "{query}"')
+    _write_page(db, db.with_name("report.html"))
+
+
+def _write_page(db: Path, page: Path) -> None:
+    try:
+        write_report(HistoryLocation(db, project=db.parent), page)
+    except SettingsError as error:
+        stderr.note(str(error))  # the charts are an extra
+    else:
+        click.echo(f"\nThe same as a page, to open in a browser: {page}")
 
 
 def _show(past: History, title: str, query: str) -> None:

@@ -1,0 +1,1 @@
+"""The report: one HTML page about a fleet, or about one PBX."""

@@ -1,0 +1,122 @@
+"""The questions of a report in SQL; `{among}` stands for the PBXs, whose rows are named `s`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dlt_threecx.destinations.base import History, Row
+from dlt_threecx.queries.change_groups import FieldChange
+from dlt_threecx.tables import finished_loads
+
+__all__ = ["DAILY_CHANGES", "FINDINGS", "INVENTORY", "KINDS", "LAST_CHANGES", "LINES", "MOVED", "PBXS", "rows_of"]
+
+CHANGE_ROWS = 5_000
+"""The last changes are looked for in this many rows."""
+
+_LOADED = f"s._dlt_load_id in {finished_loads('')}"
+
+PBXS = """
+    select distinct s.pbx from snapshots s where {loaded} order by s.pbx
+""".replace("{loaded}", _LOADED)
+
+LINES = """
+    with attempts as (
+        select s.pbx, s.started_at, s.status, s.reason, s.detail, s.pbx_version,
+            row_number() over (partition by s.pbx order by s.snapshot_id desc) as place
+        from snapshots s
+        where {loaded} and s.started_at <= ? and {among}
+    ), complete as (
+        select s.pbx, s.taken_at, s.devices,
+            row_number() over (partition by s.pbx order by s.snapshot_id desc) as place
+        from complete_snapshots s
+        where s.taken_at <= ? and {among}
+    )
+    select a.pbx, a.started_at, a.status, a.reason, a.detail, a.pbx_version, c.taken_at, c.devices
+    from attempts a
+    left join complete c on c.pbx = a.pbx and c.place = 1
+    where a.place = 1
+    order by a.pbx
+""".replace("{loaded}", _LOADED)
+
+KINDS = """
+    select s.vendor, s.model, s.firmware_version, count(*) as devices
+    from devices_as_of(?) s
+    where {among}
+    group by s.vendor, s.model, s.firmware_version
+    order by devices desc, s.vendor, s.model, s.firmware_version
+"""
+
+INVENTORY = """
+    select s.day, coalesce(nullif(s.vendor, ''), 'unknown') as vendor, sum(s.devices) as devices
+    from daily_inventory s
+    where s.day <= ? and s.day > ? and {among}
+    group by s.day, coalesce(nullif(s.vendor, ''), 'unknown')
+    order by s.day, devices desc, vendor
+"""
+
+_CHANGE_COLUMNS = ", ".join(f"s.{name}" for name in FieldChange._fields)
+_FIRST = """(
+    select c.pbx, min(c.taken_at) as taken_at from complete_snapshots c group by c.pbx
+)"""
+"""The first snapshot of a PBX, in which every device is new and none has changed."""
+
+DAILY_CHANGES = """
+    select u.day, u.category, count(*) as devices
+    from (
+        select distinct s.pbx, s.device_id, s.changed_at,
+            cast(s.changed_at at time zone 'UTC' as date) as day, coalesce(s.category, 'lifecycle') as category
+        from device_changes s
+        join {first} f on f.pbx = s.pbx and s.changed_at > f.taken_at
+        where s.changed_at <= ? and s.changed_at > ? and s.category is distinct from 'presence' and {among}
+    ) u
+    group by u.day, u.category
+    order by u.day, devices desc, u.category
+""".replace("{first}", _FIRST)
+
+LAST_CHANGES = (
+    """
+    select {columns}
+    from device_changes s
+    join {first} f on f.pbx = s.pbx and s.changed_at > f.taken_at
+    where s.changed_at <= ? and s.category is distinct from 'presence' and {among}
+    order by s.changed_at desc, s.pbx, s.device_id, s.field
+    limit {limit}
+""".replace("{first}", _FIRST)
+    .replace("{columns}", _CHANGE_COLUMNS)
+    .replace("{limit}", str(CHANGE_ROWS))
+)
+
+FINDINGS = """
+    select s.rule, s.pbx, s.device_id, s.dn_number, s.dn_name, s.mac, s.detail, s.since
+    from findings s
+    where {among}
+    order by s.rule, s.pbx, s.since, s.device_id
+"""
+
+MOVED = """
+    select m.change, m.pbx, m.device_id, m.dn_number, m.dn_name, m.mac, m.vendor, m.model, m.changed_at, m.before_at
+    from (
+        select s.change, s.pbx, s.device_id, s.dn_number, s.dn_name, s.mac, s.vendor, s.model, s.changed_at,
+            lag(s.changed_at) over (partition by s.pbx, s.device_id order by s.changed_at) as before_at,
+            row_number() over (partition by s.pbx, s.device_id order by s.changed_at desc) as place
+        from device_changes s
+        where s.change in ('removed', 'returned') and s.changed_at <= ? and {among}
+    ) m
+    where m.place = 1 and m.changed_at > ? and not (
+        m.change = 'removed'
+        and exists (select 1 from devices_as_of(?) d where d.pbx = m.pbx and d.mac = m.mac and d.mac <> '')
+    )
+    order by m.changed_at desc, m.pbx, m.device_id
+"""
+
+
+def rows_of(history: History, sql: str, values: Sequence[Any], pbxs: Sequence[str]) -> Iterator[Row]:
+    """The rows of a query in which each `?` is the next of the values, and each `{among}` means these PBXs, or all."""
+    given = iter(values)
+    among = f"s.pbx in ({', '.join('?' for _ in pbxs)})" if pbxs else "true"
+    params: list[Any] = []
+    for mark in re.findall(r"\?|\{among\}", sql):
+        params.extend([next(given)] if mark == "?" else pbxs)
+    return history.rows(sql.replace("{among}", among), params)[1]
