@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -39,6 +40,11 @@ class Client:
     def requests(self) -> int:
         """How many GETs were sent so far."""
         return self._transport.requests
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the PBX's clock is ahead of this machine's, by the `Date` header of its first answer."""
+        return self._transport.clock_skew
 
     def close(self) -> None:
         """Closes the connections."""

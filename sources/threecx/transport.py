@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
@@ -48,10 +48,15 @@ class Answer:
 
 
 class Transport:
-    """The connections to one PBX. `requests` counts the GETs sent so far."""
+    """The connections to one PBX. `requests` counts the GETs sent so far.
+
+    `clock_skew` is the time that the PBX's first answer named, minus the time of this machine then; None when it named
+    none.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.requests = 0
+        self.clock_skew: timedelta | None = None
         self._settings = settings
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -135,6 +140,8 @@ class Transport:
             assert_same_host=False,
             preload_content=False,
         ) as response:
+            if self.clock_skew is None and (there := _date(response.headers.get("Date"))) is not None:
+                self.clock_skew = there - datetime.now(UTC)
             chunks: list[bytes] = []
             size = 0
             while chunk := response.read1(_CHUNK_BYTES, decode_content=True):
@@ -201,11 +208,18 @@ def _retry_after_seconds(value: str | None) -> float:
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return 0.0
+        date = _date(value)
+        seconds = 0.0 if date is None else (date - datetime.now(UTC)).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+def _date(value: str | None) -> datetime | None:
+    """The time in `Wed, 21 Oct 2026 07:28:00 GMT`; None when absent or unreadable."""
+    try:
+        date = parsedate_to_datetime(value or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _times(number: int) -> str:

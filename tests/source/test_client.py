@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from dlt_threecx.source.errors import (
     UnreachableError,
     quoted,
 )
+from dlt_threecx.source.settings import Settings
 from dlt_threecx.source.walk import walk
 from tests.source.reading import ALL, Items, read, rows, settings_of
 from tests.source.scripted import SECRET, TOKEN, Asked, Reply, Scripted, json_reply, reply, token_reply, with_token
@@ -534,3 +536,26 @@ def test_a_client_that_was_closed_asks_no_more() -> None:
         with pytest.raises(ThreecxError, match="closed"):
             client.get("SipDevices")
         assert len(server.requests) == 2
+
+
+# the clock of the PBX
+
+
+def skew_of(settings: Settings) -> timedelta | None:
+    with closing(Client(settings)) as client:
+        client.get("SipDevices", "$top=100")
+        return client.clock_skew
+
+
+@pytest.mark.parametrize("seconds", [-7200, 0, 3600, 10 * 365 * 86400])
+def test_the_pbx_says_how_far_its_clock_is_ahead(fleet: Fleet, seconds: int) -> None:
+    with Simulator(fleet, clock_ahead_seconds=seconds) as pbx:
+        skew = skew_of(settings_of(pbx))
+    assert skew is not None
+    assert abs(skew.total_seconds() - seconds) < 5
+
+
+@pytest.mark.parametrize("date", [None, "", "noon", "Wed, 99 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 99999 07:28:00 GMT"])
+def test_a_date_header_that_says_nothing_is_no_witness(date: str | None) -> None:
+    with always(reply(200, json.dumps(PAGE), **({} if date is None else {"Date": date}))) as server:
+        assert skew_of(server.settings()) is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from threading import Event, Thread
+from time import time
 from typing import TYPE_CHECKING, Literal
 
 from dlt_threecx.simulator.fleet.fleet import Fleet
@@ -39,6 +41,7 @@ class Simulator:
         token_life_seconds: int = 3600,
         page_cap: int = 100,
         delay_seconds: float = 0.0,
+        clock_ahead_seconds: float = 0.0,
         changes_per_request: float = 0.0,
         roles: tuple[str, ...] = ("SystemOwner",),
         fault: str | None = None,
@@ -46,7 +49,8 @@ class Simulator:
     ) -> None:
         """`changes_per_request`: how many changes a fleet sees on average before each page.
 
-        `log` is called with a line for each request; port 0 takes any that is free.
+        `clock_ahead_seconds`: how far its `Date` header is ahead of this machine's clock. `log` is called with a line
+        for each request; port 0 takes any that is free.
         """
         self.client_id, self.client_secret = client_id, client_secret
         terms = Terms(
@@ -61,6 +65,7 @@ class Simulator:
         """Once started: `http://127.0.0.1:PORT`"""
         self._port = port
         self._delay_seconds = delay_seconds
+        self.clock_ahead_seconds = clock_ahead_seconds
         self._log = log
         self._stopped = Event()
         self._listener: Listener | None = None
@@ -156,6 +161,11 @@ class Simulator:
     def _answer(self, call: Call) -> Response:
         if self._delay_seconds:
             self._stopped.wait(self._delay_seconds)
+        response = self._routed(call)
+        date = formatdate(time() + self.clock_ahead_seconds, usegmt=True)
+        return response._replace(headers={"Date": date, **response.headers})
+
+    def _routed(self, call: Call) -> Response:
         if "" in self.pbxs:
             return self.pbxs[""].answer(call, call.path)
         name, slash, rest = call.path.removeprefix("/").partition("/")

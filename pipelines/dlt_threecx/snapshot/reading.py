@@ -39,6 +39,8 @@ class Reading:
     requests: int
     version: str | None
     outcome: Snapshot | ThreecxError
+    clock_skew: timedelta | None = None
+    """How far the PBX's clock is ahead of this machine's; None when it named no time."""
 
 
 def read_all(
@@ -79,4 +81,4 @@ def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Pro
             if progress:
                 progress(pbx.name, 0, 0)
         seconds = round(time.monotonic() - began, 3)
-        return Reading(pbx, started_at, seconds, client.requests, client.version, outcome)
+        return Reading(pbx, started_at, seconds, client.requests, client.version, outcome, client.clock_skew)
