@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.announce import announce_after_sync
+from dlt_threecx.notify.ping import Ping
 from dlt_threecx.settings.config import Config, RunConfig
 from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all
 
@@ -52,11 +53,23 @@ def sync_pbxs(
     location = HistoryLocation(db, dataset, config.destination, config.project)
     check_destination(location)
     work = WorkFolder(location)
+    with Ping(config.run.ping_url) as ping:
+        results = _read_and_loaded(
+            config, location, work, accepted, partial(read_all, config, work.spool, progress, clock_offset)
+        )
+        ping.finished(results)
+    announce_after_sync(config, location, work.path / "notify")
+    return results
+
+
+def _read_and_loaded(
+    config: Config, location: HistoryLocation, work: WorkFolder, accepted: Accepted, read: Callable[[], list[Reading]]
+) -> list[SyncResult]:
     try:
         with private_files(), work.held(config.run.busy_timeout_seconds):
             importing = threading.Thread(target=importlib.import_module, args=("dlt_threecx.loading.loader",))
             importing.start()
-            readings = read_all(config, work.spool, progress, clock_offset)
+            readings = read()
             importing.join()
             from dlt_threecx.settings.dlt_environment import dlt_settings_of
 
@@ -64,7 +77,7 @@ def sync_pbxs(
                 dlt_settings_of(config.project),
                 closing(open_destination(location, wait_seconds=config.run.busy_timeout_seconds)) as destination,
             ):
-                results = _compared_and_loaded(destination, work, readings, accepted, config.run)
+                return _compared_and_loaded(destination, work, readings, accepted, config.run)
     except OSError as error:
         raise DestinationError(
             f"write below {error.filename or work.path}",
@@ -73,10 +86,10 @@ def sync_pbxs(
         ) from error
     except duckdb.Error as error:
         raise DestinationError(
-            f"use of {db}", first_line(error), "Check the disk, and that this is a file of threecx; then run again"
+            f"use of {location}",
+            first_line(error),
+            "Check the disk, and that this is a file of threecx; then run again",
         ) from error
-    announce_after_sync(config, location, work.path / "notify")
-    return results
 
 
 def _compared_and_loaded(

@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,61 +22,27 @@ from dlt_threecx.notify.receivers import apprise_receivers
 from dlt_threecx.settings.config import RunConfig
 from dlt_threecx.source.errors import SettingsError
 from tests.literal import Devices, empty_history, write_attempt, write_days
+from tests.notify.hook import Hook
 from tests.rig import Rig, leaks
 
 PASSWORD = "pw-secret-of-the-hook"
 
 
-class Hook:
-    """A web hook that keeps what it gets; with `is_dead` it answers 500."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.is_dead = False
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                if not hook.is_dead:
-                    hook.got.append(json.loads(content))
-                self.send_response(500 if hook.is_dead else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    @property
-    def address(self) -> str:
-        return f"json://robot:{PASSWORD}@127.0.0.1:{self.server.server_port}/?cto=1&rto=5"
-
-    def titles(self) -> list[str]:
-        """Of the messages since the last question."""
-        titles = [message["title"] for message in self.got]
-        self.got.clear()
-        return titles
+def address(hook: Hook) -> str:
+    """The hook as an address of Apprise."""
+    return f"json://robot:{PASSWORD}@{hook.host}/?cto=1&rto=5"
 
 
-@contextmanager
-def hooked() -> Iterator[Hook]:
-    hook = Hook()
-    thread = threading.Thread(target=hook.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield hook
-    finally:
-        hook.server.shutdown()
-        thread.join()
-        hook.server.server_close()
+def messages(hook: Hook) -> list[dict[str, Any]]:
+    """What came since the last question."""
+    posts = [json.loads(post.body) for post in hook.posts]
+    hook.posts.clear()
+    return posts
 
 
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    with hooked() as hook:
-        yield hook
+def titles(hook: Hook) -> list[str]:
+    """Titles of what came since the last question."""
+    return [message["title"] for message in messages(hook)]
 
 
 class Project:
@@ -88,7 +50,7 @@ class Project:
 
     def __init__(self, folder: Path, hook: Hook) -> None:
         self.folder, self.location = folder, HistoryLocation(folder / "phones.duckdb", project=folder)
-        self.run = RunConfig(notify=(hook.address,))
+        self.run = RunConfig(notify=(address(hook),))
         self.minutes = 0
         with empty_history(str(self.location.db)) as connection:
             write_days(connection, [(1, "hq", {7: {"dn_number": "101"}})])
@@ -116,26 +78,26 @@ class Project:
 
 def test_ten_refused_runs_a_recovery_a_quiet_day_and_a_dead_receiver(tmp_path: Path, hook: Hook) -> None:
     project = Project(tmp_path, hook)
-    assert hook.titles() == []
+    assert titles(hook) == []
     for _ in range(10):
         project.refused()
-    (message,) = hook.got
+    (message,) = messages(hook)
+    assert message["title"] == "threecx: hq refused"
     assert "--pbx hq --accept shrink --because" in message["message"]
-    assert hook.titles() == ["threecx: hq refused"]
 
     project.attempt("complete")
-    assert hook.titles() == ["threecx: hq recovered"]
+    assert titles(hook) == ["threecx: hq recovered"]
 
     project.attempt("complete")
-    assert hook.titles() == []
+    assert titles(hook) == []
 
     hook.is_dead = True
     assert project.refused() == ["address 1 (json)"]
     hook.is_dead = False
     assert project.refused() == []
-    assert hook.titles() == ["threecx: hq refused"]
+    assert titles(hook) == ["threecx: hq refused"]
     project.refused()
-    assert hook.titles() == []
+    assert titles(hook) == []
 
 
 def test_the_first_attempts_at_a_pbx_are_no_list_of_its_devices(tmp_path: Path, hook: Hook) -> None:
@@ -144,7 +106,7 @@ def test_the_first_attempts_at_a_pbx_are_no_list_of_its_devices(tmp_path: Path, 
         connection.execute("use threecx")
         write_attempt(connection, 0.4, "branch", "complete", {1: {}, 2: {}})
     project.announce()
-    (message,) = hook.got
+    (message,) = messages(hook)
     assert message["message"] == "branch: first reading, 2 devices"
 
 
@@ -165,11 +127,11 @@ def test_a_damaged_cursor_is_named(tmp_path: Path, hook: Hook) -> None:
 def test_a_sync_sends_its_changes_and_a_dead_receiver_does_not_change_how_it_ends(
     rig: Rig, hook: Hook, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rig.settings["notify"] = (hook.address,)
+    rig.settings["notify"] = (address(hook),)
     rig.sync()
     rig.fleet.update(rig.fleet.ids()[0], {"DN": {"Name": "Zoë New"}})
     rig.sync()
-    (message,) = hook.got
+    (message,) = messages(hook)
     assert "→ Zoë New" in message["message"]
     hook.is_dead = True
     with caplog.at_level(logging.DEBUG):
@@ -208,10 +170,10 @@ def test_the_command_sends_a_message_for_each_pbx_and_tests_the_addresses(
     tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Project(tmp_path, hook)
-    monkeypatch.setenv("SOURCES__THREECX__NOTIFY", hook.address)
+    monkeypatch.setenv("SOURCES__THREECX__NOTIFY", address(hook))
     args = ["notify", "--project", str(tmp_path), "--db", str(project.location.db), "--each"]
     assert exit_code_of(cli, [*args, "--test"]) == 0
-    assert hook.titles() == ["threecx: test"]
+    assert titles(hook) == ["threecx: test"]
     exit_code_of(cli, args)
     hook.is_dead = True
     project.refused()
@@ -219,4 +181,4 @@ def test_the_command_sends_a_message_for_each_pbx_and_tests_the_addresses(
     assert capsys.readouterr() == ("", "threecx: error: address 1 (json) was not reached\n")
     hook.is_dead = False
     assert exit_code_of(cli, args) == 0
-    assert hook.titles() == ["threecx: hq refused"]
+    assert titles(hook) == ["threecx: hq refused"]

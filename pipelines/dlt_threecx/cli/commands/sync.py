@@ -51,6 +51,11 @@ __all__ = ["sync"]
     metavar="K/N",
     help="Only the PBXs of part K of N, for several workers. The name of a PBX decides which part is its own.",
 )
+@click.option(
+    "--ping",
+    metavar="URL",
+    help="Tell a dead man's switch, such as healthchecks.io, about this run. Better as ping_url in secrets.toml.",
+)
 @with_pbx
 @with_location
 @with_format
@@ -59,6 +64,7 @@ def sync(
     accept: tuple[str, ...],
     because: str | None,
     shard: Shard | None,
+    ping: str | None,
     pbx: tuple[str, ...],
     location: HistoryLocation,
     form: Format,
@@ -72,6 +78,8 @@ def sync(
     if bool(accept) != bool(because and because.strip()):
         raise click.UsageError("--accept and --because need each other.")
     config = replace(load_config(location.project, os.environ, only=pbx, shard=shard), destination=location.destination)
+    if ping is not None:
+        config = replace(config, run=replace(config.run, ping_url=ping))
     for text in config.warnings:
         stderr.warning(text)
     if not config.pbxs:
