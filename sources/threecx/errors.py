@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "LOOK",
@@ -66,6 +66,10 @@ class ThreecxError(Exception):
     def __init__(self, asked: str, got: str, do: str, *, status: int | None = None) -> None:
         self.asked, self.got, self.do, self.status = asked, got, do, status
         super().__init__(f"{asked}: {got.rstrip('.!')}. {do}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it can come out of another process."""
+        return type(self), (self.asked, self.got, self.do), {"status": self.status}
 
 
 class SettingsError(ThreecxError):

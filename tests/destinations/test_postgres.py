@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+import dlt_threecx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.destinations.warehouse import Warehouse
@@ -118,6 +119,20 @@ def test_every_command_says_the_same(both: tuple[Path, Postgres], command: str) 
     ages = re.compile(r"\d+ (s|min|h)( \d+ (s|min))?( so far)? *")
     assert ages.sub("…", there.out) == ages.sub("…", here.out)
     assert here.out or here.err
+
+
+def test_python_says_the_same(both: tuple[Path, Postgres], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, server = both
+    answers = []
+    for destination, schema in (("duckdb", "threecx.threecx"), ("postgres", "threecx")):
+        if destination == "postgres":
+            for name, value in server.environ.items():
+                monkeypatch.setenv(name, value)
+        with dlt_threecx.open_history(folder, db="threecx.duckdb", destination=destination) as history:
+            tables = [history.devices(), history.devices(at="0h"), history.changes(), history.findings()]
+            counted = history.sql(f"select pbx, count(*) as n from {schema}.devices group by pbx order by pbx")
+            answers.append([[table.column_names, table.to_pylist()] for table in (*tables, counted)])
+    assert answers[1] == answers[0]
 
 
 def _begin(folder: Path) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
@@ -17,6 +17,9 @@ from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.source.errors import QueryError, SettingsError, quoted
 from dlt_threecx.views.views import VIEWS, view_statements
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["DuckDbFile", "DuckDbHistory", "open_duckdb_history"]
 
@@ -31,6 +34,9 @@ _READ_ONLY: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
     "python_enable_replacements": False,
 }
+
+
+_Answer = TypeVar("_Answer", duckdb.DuckDBPyConnection, duckdb.DuckDBPyRelation)
 
 
 class DuckDbFile(Database):
@@ -116,16 +122,22 @@ class DuckDbHistory(History):
     def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of a query. Raises QueryError with the database's own words."""
         with _own_errors():
-            result = self._connection.execute(sql, list(params))
-            # DuckDB returns nothing for what holds no statement: blanks, comments, a semicolon.
-            if result is None:
-                raise QueryError("the query", "it is empty", "Write a query such as: select * from devices")
+            result = _not_empty(self._connection.execute(sql, list(params)))
             columns = _distinct([column[0] for column in result.description or ()])
         return columns, self._fetched(result)
+
+    def arrow(self, sql: str, params: Sequence[Any] = ()) -> pa.Table:
+        """The same, as a pyarrow Table."""
+        with _own_errors():
+            return _not_empty(self._connection.sql(sql, params=list(params))).to_arrow_table()
 
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of anybody's query."""
         return self.rows(sql)
+
+    def arrow_query(self, sql: str) -> pa.Table:
+        """The answer to anybody's query, as a pyarrow Table."""
+        return self.arrow(sql)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -135,6 +147,13 @@ class DuckDbHistory(History):
         with _own_errors():
             while rows := result.fetchmany(_BATCH):
                 yield from rows
+
+
+def _not_empty(result: _Answer | None) -> _Answer:
+    """DuckDB returns nothing for what holds no statement: blanks, comments, a semicolon."""
+    if result is None:
+        raise QueryError("the query", "it is empty", "Write a query such as: select * from devices")
+    return result
 
 
 def open_duckdb_history(location: HistoryLocation, wait_seconds: float) -> DuckDbHistory:

@@ -11,6 +11,7 @@ from typing import Any
 
 import dlt
 import duckdb
+import pyarrow as pa
 
 from dlt_threecx.destinations.base import Destination, Row
 from dlt_threecx.destinations.dlt_destination import client_of
@@ -85,10 +86,19 @@ class LakeHistory(DuckDbHistory):
 
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of anybody's query."""
-        # Files have to be read, so DuckDB itself could write some as well.
-        if not is_read_only_query(sql, "duckdb"):
-            raise QueryError("the query", "it is not one query that only reads", "Write one select")
+        _check_read_only(sql)
         return super().query(sql)
+
+    def arrow_query(self, sql: str) -> pa.Table:
+        """The same, as a pyarrow Table."""
+        _check_read_only(sql)
+        return super().arrow_query(sql)
+
+
+def _check_read_only(sql: str) -> None:
+    # Files have to be read, so DuckDB itself could write some as well.
+    if not is_read_only_query(sql, "duckdb"):
+        raise QueryError("the query", "it is not one query that only reads", "Write one select")
 
 
 def _opened(location: HistoryLocation) -> tuple[duckdb.DuckDBPyConnection, set[str]]:
