@@ -10,6 +10,10 @@ from typing import Any
 __all__ = ["DuplicateKeyError", "json_fault", "strict_json"]
 
 
+MAX_DEPTH = 250
+"""An honest answer is nested about six levels deep; what is deeper could make other programs fail."""
+
+
 class DuplicateKeyError(ValueError):
     """A JSON object names a property twice."""
 
@@ -22,9 +26,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def strict_json(text: str) -> Any:
-    """The value of a JSON text, fit for any destination. Raises ValueError for NaN, Infinity and doubled names."""
+    """The value of a JSON text, fit for any destination.
+
+    Raises ValueError for NaN, Infinity and doubled names, RecursionError for a value nested deeper than MAX_DEPTH.
+    """
     value = _DECODER.decode(text)
+    _check_depth(value, MAX_DEPTH)
     return _storable(value) if _UNSTORABLE_ESCAPE.search(text) else value
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if left == 0:
+        raise RecursionError
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(inner, dict | list):
+            _check_depth(inner, left - 1)
 
 
 def _storable(value: Any) -> Any:

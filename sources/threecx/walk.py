@@ -44,6 +44,7 @@ WORTH_A_THREAD_SECONDS = 0.008
 _PATH = "SipDevices"
 _PORTS = {"http": 80, "https": 443}
 _INT32 = range(-(2**31), 2**31)
+_COUNTS = range(2**63)
 _CAP = re.compile(r"limit of '(\d+)' for Top")
 
 
@@ -78,6 +79,14 @@ class _Drifted(Exception):
     """One walk contradicts itself; the next may not."""
 
 
+class _Repeated(_Drifted):
+    """One Id stands at two rows of a walk: the list moved, or the API gives two devices one Id."""
+
+    def __init__(self, device_id: int, row: int) -> None:
+        self.place = device_id, row
+        super().__init__(f"Id {device_id} came twice, the second time at row {row}")
+
+
 @dataclass(frozen=True)
 class _Page:
     """`{"@odata.count": 500, "value": [{"Id": 1, …}, …]}`."""
@@ -96,12 +105,14 @@ def walk(
 ) -> Walked[SinkT]:
     """All rows of `query`, proven, in a sink made by `start`; `progress` hears rows so far and rows in all.
 
-    Raises DriftError after `max_walks` walks that could not be proven, and whatever the client raises.
+    Raises DriftError after `max_walks` walks that could not be proven, ProtocolError when the same Id stood twice at
+    the same place in all of them, and whatever the client raises.
     """
     settings = client.settings
     page_size = settings.page_size
     previous: tuple[SinkT, datetime] | None = None
     fault, walks = "", 0
+    repeated: list[tuple[int, int]] = []
     while walks < settings.max_walks:
         attempt = _Attempt(client, query, page_size)
         rows = start()
@@ -112,6 +123,8 @@ def walk(
                     progress(attempt.received, attempt.wanted)
         except _Drifted as drifted:
             walks, previous, fault = walks + 1, None, str(drifted)
+            if isinstance(drifted, _Repeated):
+                repeated.append(drifted.place)
             continue
         except QueryError as error:
             page_size = _smaller_cap(error, attempt.page_size)
@@ -124,8 +137,17 @@ def walk(
                 continue
             rows, taken_at = previous
         return Walked(rows, attempt.count, taken_at, attempt.pages, walks, attempt.page_size)
+    asked = f"GET /xapi/v1/{_PATH}, {walks} walks over all pages"
+    if len(repeated) == walks > 1 and len(set(repeated)) == 1:
+        device_id, row = repeated[0]
+        raise ProtocolError(
+            asked,
+            f"Id {device_id} came twice in each, always the second time at row {row}",
+            "Nothing was loaded. The list does not move: this 3CX gives several devices one Id. Set filter to leave "
+            "them out, and report it with the PBX's version",
+        )
     raise DriftError(
-        f"GET /xapi/v1/{_PATH}, {walks} walks over all pages",
+        asked,
         f"none could be proven complete: {fault}",
         "Nothing was loaded. Run again when fewer devices change; max_walks allows more walks",
     )
@@ -242,16 +264,16 @@ class _Attempt:
 
     def _check_ids(self, ids: list[int]) -> None:
         """Each Id once. In the order of Id that shows without remembering them all."""
-        if self._query.is_by_id:
-            for device_id in ids:
-                if device_id <= self._last_id:
+        for row, device_id in enumerate(ids, start=self.received + 1):
+            if self._query.is_by_id:
+                if device_id < self._last_id:
                     raise _Drifted(f"Id {device_id} came after Id {self._last_id}")
-                self._last_id = device_id
-            return
-        for device_id in ids:
-            if device_id in self._seen:
-                raise _Drifted(f"Id {device_id} came twice")
-            self._seen.add(device_id)
+                if device_id == self._last_id:
+                    raise _Repeated(device_id, row)
+            elif device_id in self._seen:
+                raise _Repeated(device_id, row)
+            else:
+                self._seen.add(device_id)
             self._last_id = device_id
 
 
@@ -265,8 +287,14 @@ def _page_from(body: dict[str, Any], asked: int, base_url: str) -> _Page:
         )
     if not isinstance(items, list):
         raise _Drifted("a page came without the list 'value'")
-    if not isinstance(count, int) or isinstance(count, bool):
-        raise _Drifted("a page came without a number as '@odata.count'")
+    if count is None:
+        raise _Drifted("a page came without '@odata.count'")
+    if not isinstance(count, int) or isinstance(count, bool) or count not in _COUNTS:
+        raise ProtocolError(
+            f"GET /xapi/v1/{_PATH}",
+            f"'@odata.count' is {quoted(repr(count))}, which counts nothing (HTTP 200)",
+            "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
+        )
     return _Page(items, count, len(items) >= asked)
 
 

@@ -137,6 +137,13 @@ def test_a_torn_list_is_no_list(tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (5, "")
 
 
+def test_a_property_that_is_nested_too_deeply_is_the_pbx_s_fault(tmp_path: Path) -> None:
+    with Simulator(Fleet(devices=3), fault="nested_property") as pbx:
+        ran = threecx("list", "--format", "json", folder=tmp_path, **settings_of(pbx))
+    assert (ran.code, ran.out) == (5, "")
+    assert "nested too deeply" in ran.err
+
+
 def test_of_several_pbxs_one_has_to_be_named(tmp_path: Path) -> None:
     with Simulator({"hq": Fleet(devices=3), "leeds": Fleet(devices=4)}) as pbx:
         ran = threecx("list", folder=tmp_path, **settings_of(pbx))

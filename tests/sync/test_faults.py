@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dlt_threecx.simulator import CLIENT_SECRET, FAULTS, Fleet
+from dlt_threecx.simulator import CLIENT_SECRET, FAULTS, Fleet, Simulator
+from dlt_threecx.snapshot.reading import read_all
+from dlt_threecx.snapshot.snapshot import Snapshot
+from dlt_threecx.source.errors import ThreecxError
 from tests.rig import Rig, assert_sound, counts, leaks, rigs
 
 LIMIT_SECONDS = 30.0
@@ -55,10 +58,13 @@ TOLD = {
     "value_missing": Told(5, "drifted", _DRIFT + "a page came without the list 'value'"),
     "value_null": Told(5, "drifted", _DRIFT + "a page came without the list 'value'"),
     "value_not_list": Told(5, "drifted", _DRIFT + "a page came without the list 'value'"),
-    "count_missing": Told(5, "drifted", _DRIFT + "a page came without a number as '@odata.count'"),
+    "count_missing": Told(5, "drifted", _DRIFT + "a page came without '@odata.count'"),
     "count_wrong": Told(5, "drifted", _DRIFT + "the rows ended at 130 of 131"),
     "count_changing": Told(5, "drifted", _DRIFT + "the count went from "),
-    "repeated_row": Told(5, "drifted", _DRIFT + "Id 12 came after Id 12"),
+    "count_negative": Told(5, "protocol", "'@odata.count' is -7, which counts nothing (HTTP 200)"),
+    "count_fraction": Told(5, "protocol", "'@odata.count' is 130.5, which counts nothing (HTTP 200)"),
+    "nested_property": Told(5, "protocol", "nested too deeply"),
+    "repeated_row": Told(5, "protocol", "Id 12 came twice in each, always the second time at row 2"),
     "row_out_of_order": Told(5, "drifted", " came after Id "),
     "id_missing": Told(5, "protocol", "row 51 has no Id"),
     "id_text": Told(5, "protocol", "row 51 has the unusable Id '"),
@@ -134,6 +140,68 @@ def test_a_fault_is_told_soon_and_leaves_the_history_alone(
         row["snapshot_id"] for row in reversed(rig.ledger()[:-1]) if row["status"] == "complete"
     )
     assert_sound(rig)
+
+
+def _nested(depth: int) -> Any:
+    return json.loads("[" * depth + "]" * depth)
+
+
+TERRIBLE: dict[str, tuple[dict[str, Any], str | None]] = {
+    "deep-60": ({"Odd": _nested(60)}, None),
+    "deep-100": ({"Odd": _nested(100)}, "protocol"),
+    "deep-245": ({"Odd": _nested(245)}, "protocol"),
+    "deep-300": ({"Registrar": {"Odd": _nested(300)}}, "protocol"),
+    "deep-490": ({"Odd": {"a": _nested(490)}}, "protocol"),
+    "deep-700": ({"DN": {"Odd": _nested(700)}}, "protocol"),
+    "long-name": ({"N" * 70_000: 1}, None),
+    "long-text": ({"DN": {"Name": "x" * 5_000_000}, "Odd": "y" * 5_000_000}, None),
+    "odd-names": ({"": 1, " ": 2, "a\x1b[31m": 3, "a\x00b": 4, "a\ud800": 5, "a.b": 6, "\u202e": 7, "'\"\\": 8}, None),
+    "odd-texts": ({"DN": {"Name": "\x00\ud800\x1b[31m\u202e", "Tags": ["\x00"]}, "Odd": {"\x00": "\udfff"}}, None),
+    "huge-numbers": ({"DN": {"Id": 10**4000}, "Odd": [10**4000, -1e308, 5e-324]}, None),
+    "too-huge-number": ({"Odd": 10**400, "Wide": list(range(50_000))}, None),
+    "many-properties": ({f"P{number}": number for number in range(100_000)}, "protocol"),
+    "far-time": ({"Registrar": {"RpsExpirationUTC": "9999-12-31T23:59:59.9999999Z"}}, None),
+    "first-time": ({"Registrar": {"RpsExpirationUTC": "0001-01-01T00:00:00Z"}}, None),
+}
+"""PBX → properties of one of its devices, and the reason if it fails."""
+
+
+def test_whatever_one_pbx_sends_the_others_load(tmp_path: Path) -> None:
+    fleets = {name: Fleet(devices=3, seed=5) for name in (*TERRIBLE, "honest")}
+    for name, (properties, _) in TERRIBLE.items():
+        fleets[name].update(fleets[name].ids()[1], properties)
+    with Simulator(fleets) as simulator:
+        rig = Rig(tmp_path, fleets["honest"], simulator)
+        results = {result.row.pbx: result for result in rig.sync_all()}
+        assert {name: result.row.reason for name, result in results.items()} == {
+            "honest": None,
+            **{name: reason for name, (_, reason) in TERRIBLE.items()},
+        }
+        assert {result.exit_code for result in results.values()} == {0, 5}
+        assert results["honest"].row.added == 3
+        assert len(rig.ledger()) == len(fleets)
+        assert all(len(row["detail"] or "") < 800 for row in rig.ledger())
+        again = rig.sync_all()
+        assert [counts(result) for result in again] == [{}] * len(fleets)
+    assert_sound(rig)
+
+
+def test_an_error_that_nobody_foresaw_is_its_pbx_s_own(tmp_path: Path) -> None:
+    """A progress bar that fails stands for any bug of ours."""
+
+    def progress(pbx: str, rows: int, total: int) -> None:
+        if pbx == "odd" and total:
+            raise KeyError("pw-secret-in-a-bug")
+
+    with Simulator({"odd": Fleet(devices=3), "honest": Fleet(devices=3)}) as simulator:
+        config = Rig(tmp_path, Fleet(devices=0), simulator).config()
+        by_name = {reading.pbx.name: reading.outcome for reading in read_all(config, tmp_path, progress)}
+    assert isinstance(by_name["honest"], Snapshot)
+    error = by_name["odd"]
+    assert isinstance(error, ThreecxError)
+    assert (error.exit_code, error.reason) == (1, "bug")
+    assert "KeyError in test_faults.py" in str(error)
+    assert "pw-secret" not in str(error)
 
 
 def test_a_token_revoked_between_two_pages_is_replaced_once(rig: Rig) -> None:

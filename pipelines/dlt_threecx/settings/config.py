@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from dlt_threecx.errors import suggestion
 from dlt_threecx.settings.keys import KEYS, checked_range, variable
 from dlt_threecx.settings.layers import Layers, PbxLayers
-from dlt_threecx.source.errors import SettingsError
+from dlt_threecx.source.errors import SettingsError, quoted
 from dlt_threecx.source.settings import Settings
 from dlt_threecx.tables import DEVICE_COLUMNS
 
@@ -39,7 +39,8 @@ TableFormat = Literal["parquet", "delta", "iceberg"]
 Severity = Literal["info", "low", "medium", "high"]
 
 _CREDENTIALS = ("client_id", "client_secret")
-_PBX_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_PBX_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+"""Names of files and of environment variables are made of it."""
 _COLUMNS = tuple(column.name for column in DEVICE_COLUMNS)
 
 
@@ -211,7 +212,11 @@ def _check_names(names: Sequence[str]) -> None:
     taken: dict[str, str] = {}
     for name in names:
         if not _PBX_NAME.fullmatch(name):
-            raise SettingsError(f"PBX '{name}'", "this is no usable name", "Use letters, digits, '-', '_' and '.' only")
+            raise SettingsError(
+                f"PBX '{quoted(name)}'",
+                "this is no usable name",
+                "Use letters, digits, '-', '_' and '.' only, 100 at most",
+            )
         other = taken.setdefault(variable("base_url", name), name)
         if other != name:
             raise SettingsError(

@@ -11,5 +11,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def compact(value: object) -> bytes:
-    """JSON as the simulator sends it: UTF-8, no blanks."""
-    return _ENCODER.encode(value).encode()
+    """JSON as the simulator sends it: UTF-8, no blanks; halves of surrogate pairs as escapes."""
+    try:
+        return _ENCODER.encode(value).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -62,6 +63,18 @@ def read_all(
         return list(pool.map(read, pbxs))
 
 
+def _unexpected(error: Exception) -> ThreecxError:
+    """An error that nobody foresaw. Its own words are left out: they may quote what the PBX sent."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    failure = ThreecxError(
+        "reading the PBX",
+        f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}",
+        "Nothing was loaded. This is a bug: report it with the PBX's version",
+    )
+    failure.__cause__ = error
+    return failure
+
+
 def _moved(reading: Reading, offset: timedelta) -> Reading:
     outcome = reading.outcome
     if isinstance(outcome, Snapshot):
@@ -78,7 +91,12 @@ def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Pro
             outcome = take_snapshot(pbx, client, folder, volatile, hear)
         except ThreecxError as error:
             outcome = error
-            if progress:
-                progress(pbx.name, 0, 0)
+        except OSError:
+            # The disk is full, or the like: that is not this PBX's fault.
+            raise
+        except Exception as error:  # noqa: BLE001 - one PBX never ends the run of the others
+            outcome = _unexpected(error)
+        if isinstance(outcome, ThreecxError) and progress:
+            progress(pbx.name, 0, 0)
         seconds = round(time.monotonic() - began, 3)
         return Reading(pbx, started_at, seconds, client.requests, client.version, outcome, client.clock_skew)

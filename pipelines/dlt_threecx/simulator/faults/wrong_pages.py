@@ -10,6 +10,8 @@ from dlt_threecx.simulator.messages import Response, json_response
 
 __all__: list[str] = []
 
+_NESTED_ARRAYS = 300
+
 Page = dict[str, Any]
 """A page's body: `{"@odata.context": …, "@odata.count": …, "value": [ … ]}`."""
 
@@ -66,6 +68,18 @@ def count_changing(page: Page, visit: Visit) -> None:
 
 
 @_lie
+def count_negative(page: Page, visit: Visit) -> None:
+    """`@odata.count` is -7."""
+    page["@odata.count"] = -7
+
+
+@_lie
+def count_fraction(page: Page, visit: Visit) -> None:
+    """`@odata.count` has a fraction."""
+    page["@odata.count"] = page.get("@odata.count", 0) + 0.5
+
+
+@_lie
 def repeated_row(page: Page, visit: Visit) -> None:
     """Every page brings its first row twice, in place of its last."""
     rows = page["value"]
@@ -107,6 +121,13 @@ def id_too_large(page: Page, visit: Visit) -> None:
     """The `Id` of the page's last row is 9007199254740993, more than int32 and than a double can hold."""
     for row in page["value"][-1:]:
         row["Id"] = 9007199254740993
+
+
+@_lie
+def nested_property(page: Page, visit: Visit) -> None:
+    """The page's last row has a property that is 300 arrays, one in the other."""
+    for row in page["value"][-1:]:
+        row["Nested"] = json.loads("[" * _NESTED_ARRAYS + "]" * _NESTED_ARRAYS)
 
 
 @fault()
