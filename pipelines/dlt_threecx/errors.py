@@ -3,6 +3,7 @@
 ThreecxError
 ├── RefusedError        6  a guard holds an honest but suspicious reading back: look, then accept it or not
 └── DestinationError    7  the destination is busy or broken: wait, or mend it
+    └── OvertakenError  7  another sync added to the history of the same PBX meanwhile: run again
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 
 from dlt_threecx.source.errors import ExitCode, ThreecxError
 
-__all__ = ["DestinationError", "RefusedError", "first_line"]
+__all__ = ["DestinationError", "OvertakenError", "RefusedError", "first_line"]
 
 
 class RefusedError(ThreecxError):
@@ -28,6 +29,12 @@ class DestinationError(ThreecxError):
     exit_code = ExitCode.DESTINATION
     reason = "destination"
     retryable = True
+
+
+class OvertakenError(DestinationError):
+    """Another sync added to the history of a PBX while it was read."""
+
+    reason = "overtaken"
 
 
 def first_line(error: BaseException) -> str:

@@ -2,37 +2,48 @@
 
 The PBXs are read first, while dlt is being imported. Then the destination is opened, what an earlier run left is
 finished, and each snapshot is compared with what the history holds. All that is new goes into one package.
+
+The destination is not kept open while PBXs are read, so another worker may load meanwhile. A reading is only compared
+with the state that held when it began: a PBX whose history has grown since is read again.
 """
 
 from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from dlt_threecx.compare.decide import Accepted, SyncResult, decide
-from dlt_threecx.compare.previous import Known, StoredPbx
+from dlt_threecx.compare.previous import Known, PbxState, StoredPbx
 from dlt_threecx.compare.versions_file import VersionsFile
-from dlt_threecx.destinations.base import Destination
-from dlt_threecx.destinations.location import HistoryLocation
-from dlt_threecx.destinations.open import check_destination, open_destination
-from dlt_threecx.errors import DestinationError, first_line
+from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
+from dlt_threecx.destinations.open import check_destination, open_destination, open_for_reading
+from dlt_threecx.errors import DestinationError, OvertakenError, first_line
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.announce import announce_after_sync
 from dlt_threecx.notify.ping import Ping
-from dlt_threecx.settings.config import Config, RunConfig
+from dlt_threecx.settings.config import Config
 from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all
+from dlt_threecx.snapshot.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from dlt_threecx.loading.loader import Loader
 
 __all__ = ["sync_pbxs"]
 
 _NOTHING_ACCEPTED = Accepted()
+_Read = Callable[[Config], list[Reading]]
+_READINGS = 3
+"""How often a PBX is read at most, when others keep adding to its history meanwhile."""
 
 
 def sync_pbxs(
@@ -55,7 +66,11 @@ def sync_pbxs(
     work = WorkFolder(location)
     with Ping(config.run.ping_url) as ping:
         results = _read_and_loaded(
-            config, location, work, accepted, partial(read_all, config, work.spool, progress, clock_offset)
+            config,
+            location,
+            work,
+            accepted,
+            partial(read_all, folder=work.spool, progress=progress, clock_offset=clock_offset),
         )
         ping.finished(results)
     announce_after_sync(config, location, work.path / "notify")
@@ -63,21 +78,23 @@ def sync_pbxs(
 
 
 def _read_and_loaded(
-    config: Config, location: HistoryLocation, work: WorkFolder, accepted: Accepted, read: Callable[[], list[Reading]]
+    config: Config, location: HistoryLocation, work: WorkFolder, accepted: Accepted, read: _Read
 ) -> list[SyncResult]:
     try:
         with private_files(), work.held(config.run.busy_timeout_seconds):
             importing = threading.Thread(target=importlib.import_module, args=("dlt_threecx.loading.loader",))
             importing.start()
-            readings = read()
-            importing.join()
-            from dlt_threecx.settings.dlt_environment import dlt_settings_of
-
-            with (
-                dlt_settings_of(config.project),
-                closing(open_destination(location, wait_seconds=config.run.busy_timeout_seconds)) as destination,
-            ):
-                return _compared_and_loaded(destination, work, readings, accepted, config.run)
+            if location.destination != DUCKDB:
+                # Its state can only be read through dlt.
+                importing.join()
+            run = _Run(location, work, config, accepted, read)
+            for _ in range(_READINGS - 1):
+                run.read()
+                importing.join()
+                if (results := run.load()) is not None:
+                    return results
+            run.read()
+            return run.load_what_is_current()
     except OSError as error:
         raise DestinationError(
             f"write below {error.filename or work.path}",
@@ -92,34 +109,97 @@ def _read_and_loaded(
         ) from error
 
 
-def _compared_and_loaded(
-    destination: Destination,
-    work: WorkFolder,
-    readings: list[Reading],
-    accepted: Accepted,
-    run: RunConfig,
-) -> list[SyncResult]:
-    from dlt_threecx.loading.loader import Loader
+class _Run:
+    """The readings of one run, and the states of the history that they are compared with."""
 
-    loader = Loader(destination, work, run.table_format)
-    loader.finish_pending()
-    by_name = {reading.pbx.name: reading for reading in readings}
-    states = pbx_states(destination, list(by_name))
-    versions = VersionsFile(work.spool / "versions.parquet")
-    results: dict[str, SyncResult] = {}
+    def __init__(
+        self, location: HistoryLocation, work: WorkFolder, config: Config, accepted: Accepted, read: _Read
+    ) -> None:
+        self._location, self._work, self._config, self._accepted = location, work, config, accepted
+        self._read = read
+        self._before: dict[str, PbxState] = {}
+        self._readings: dict[str, Reading] = {}
+        self._to_read = config.pbxs
+        self._wait_seconds = config.run.busy_timeout_seconds
 
-    def judge(name: str, known: Iterable[Known]) -> None:
-        history = StoredPbx(states[name], known, partial(device_rows, destination, name))
-        results[name] = decide(by_name[name], history, versions, accepted, run.volatile)
+    def read(self) -> None:
+        """Notes the state of each PBX that is still to be read, then reads it."""
+        self._before |= self._noted(list(self._to_read))
+        readings = self._read(replace(self._config, pbxs=self._to_read))
+        self._readings |= {reading.pbx.name: reading for reading in readings}
 
-    try:
-        for name, known in known_devices(destination, list(by_name)):
-            judge(name, known)
-        for name in [name for name in by_name if name not in results]:
-            judge(name, ())
-    finally:
-        versions.close()
-    in_order = [results[name] for name in by_name]
-    loader.load([result.row for result in in_order], versions, states)
-    destination.create_views()
-    return in_order
+    def load(self) -> list[SyncResult] | None:
+        """Loads all readings; None, and nothing is loaded, when some PBXs have to be read again."""
+        with self._opened() as loader:
+            states = pbx_states(loader.destination, list(self._config.pbxs))
+            overtaken = self._overtaken(loader, states)
+            self._to_read = {name: self._config.pbxs[name] for name in overtaken}
+            return None if overtaken else self._compared_and_loaded(loader, states)
+
+    def load_what_is_current(self) -> list[SyncResult]:
+        """Loads all readings; those that were overtaken once more fail."""
+        with self._opened() as loader:
+            states = pbx_states(loader.destination, list(self._config.pbxs))
+            for name in self._overtaken(loader, states):
+                self._readings[name] = replace(self._readings[name], outcome=_overtaken_error(name))
+            return self._compared_and_loaded(loader, states)
+
+    def _noted(self, names: list[str]) -> dict[str, PbxState]:
+        destination = open_for_reading(self._location, wait_seconds=self._wait_seconds)
+        if destination is None:
+            return {name: PbxState() for name in names}
+        with closing(destination):
+            return pbx_states(destination, names)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Loader]:
+        """The destination, open for loading; what an earlier run left there is finished."""
+        from dlt_threecx.loading.loader import Loader
+        from dlt_threecx.settings.dlt_environment import dlt_settings_of
+
+        with (
+            dlt_settings_of(self._config.project),
+            closing(open_destination(self._location, wait_seconds=self._wait_seconds)) as destination,
+        ):
+            loader = Loader(destination, self._work, self._config.run.table_format)
+            loader.finish_pending()
+            yield loader
+
+    def _overtaken(self, loader: Loader, states: Mapping[str, PbxState]) -> list[str]:
+        """PBXs that were read while somebody else added to their history."""
+        return [
+            name
+            for name, reading in self._readings.items()
+            if isinstance(reading.outcome, Snapshot)
+            and states[name].last_id != self._before[name].last_id
+            and states[name].last_id not in loader.finished
+        ]
+
+    def _compared_and_loaded(self, loader: Loader, states: Mapping[str, PbxState]) -> list[SyncResult]:
+        destination, names = loader.destination, list(self._config.pbxs)
+        versions = VersionsFile(self._work.spool / "versions.parquet")
+        results: dict[str, SyncResult] = {}
+
+        def compare(name: str, known: Iterable[Known]) -> None:
+            history = StoredPbx(states[name], known, partial(device_rows, destination, name), self._before[name])
+            results[name] = decide(self._readings[name], history, versions, self._accepted, self._config.run.volatile)
+
+        try:
+            for name, known in known_devices(destination, names):
+                compare(name, known)
+            for name in [name for name in names if name not in results]:
+                compare(name, ())
+        finally:
+            versions.close()
+        in_order = [results[name] for name in names]
+        loader.load([result.row for result in in_order], versions, states)
+        destination.create_views()
+        return in_order
+
+
+def _overtaken_error(name: str) -> OvertakenError:
+    return OvertakenError(
+        f"snapshot of PBX '{name}'",
+        f"while it was read, another sync added to its history; this happened {_READINGS} times",
+        "Nothing of it was loaded. Let only one project sync this PBX, or run again when the other has finished",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from dlt_threecx.compare.api_shape import merged, moved
@@ -60,7 +61,7 @@ def decide(
 ) -> SyncResult:
     """The result for one PBX; its new versions are added to the file, unless it failed or a guard refuses it."""
     state, snapshot, before = history.state, reading.outcome, history.state.complete
-    row = _dated(reading, state)
+    row = _dated(reading, state, history.before.last_at)
     if isinstance(snapshot, ThreecxError):
         row = replace(row, status="failed", reason=snapshot.reason, detail=_sentences(str(snapshot), row.detail))
         return SyncResult(_chained(row, state), error=snapshot)
@@ -88,13 +89,13 @@ def decide(
     return SyncResult(_chained(row, state, written.seal), tuple(sorted(rules.moved)))
 
 
-def _dated(reading: Reading, state: PbxState) -> LedgerRow:
-    """The row with its times, which never run backwards."""
+def _dated(reading: Reading, state: PbxState, last_before: datetime | None) -> LedgerRow:
+    """The row with its times, which never run backwards; `last_before` is the last time when the reading began."""
     taken_at = reading.outcome.taken_at if isinstance(reading.outcome, Snapshot) else None
     settings = reading.pbx.settings
     started_at = not_before(reading.started_at, state.last_at)
     detail = None
-    if started_at != reading.started_at:
+    if last_before is not None and reading.started_at <= last_before:
         detail = (
             f"The clock was set back: it said {reading.started_at:%Y-%m-%d %H:%M:%S} UTC, and the last run was later"
         )

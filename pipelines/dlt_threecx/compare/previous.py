@@ -33,6 +33,11 @@ class PbxState:
         return max((at for at in times if at is not None), default=None)
 
     @property
+    def last_id(self) -> str | None:
+        """The last attempt."""
+        return self.last["snapshot_id"] if self.last else None
+
+    @property
     def chain(self) -> str | None:
         """Head of the chain."""
         return self.last["chain"] if self.last else None
@@ -52,3 +57,5 @@ class StoredPbx:
     """The last version of each device, ascending by device_id."""
     rows: Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
     """device_ids → the columns of their last versions."""
+    before: PbxState
+    """The state when the reading began. `state` is later when a run that was killed had to be finished first."""

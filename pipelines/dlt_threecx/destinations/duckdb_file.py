@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DuckDbFile", "DuckDbHistory", "open_duckdb_history"]
 
-_LOCKED = re.compile(r"could not set lock|conflicting lock|used by another process|already open in", re.IGNORECASE)
+_LOCKED = re.compile(
+    r"could not set lock|conflicting lock|used by another process|already open in|different configuration",
+    re.IGNORECASE,
+)
 _HOLDER = re.compile(r"(?:held in|already open in)\s+(.+?) \(PID (\d+)\)")
 _RETRY_SECONDS = 0.1
 _BATCH = 10_000
@@ -44,10 +47,10 @@ class DuckDbFile(Database):
 
     takes_files = True
 
-    def __init__(self, db: Path, dataset: str, *, wait_seconds: float) -> None:
+    def __init__(self, db: Path, dataset: str, *, wait_seconds: float, read_only: bool = False) -> None:
         self.dataset = dataset
         self.connection = _connected(
-            lambda: duckdb.connect(str(db), config=_OLD_ENOUGH),
+            lambda: duckdb.connect(str(db), read_only=read_only, config=_OLD_ENOUGH),
             db,
             wait_seconds,
             cannot="Check the path, its permissions and the disk",

@@ -9,7 +9,7 @@ from dlt_threecx.destinations.duckdb_file import DuckDbFile, open_duckdb_history
 from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.source.errors import SettingsError
 
-__all__ = ["WAIT_SECONDS", "check_destination", "open_destination", "open_history"]
+__all__ = ["WAIT_SECONDS", "check_destination", "open_destination", "open_for_reading", "open_history"]
 
 
 _DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -44,6 +44,22 @@ def open_destination(location: HistoryLocation, *, wait_seconds: float) -> Desti
     from dlt_threecx.destinations.warehouse import Warehouse  # imports dlt
 
     return Warehouse(location, wait_seconds=wait_seconds)
+
+
+def open_for_reading(location: HistoryLocation, *, wait_seconds: float) -> Destination | None:
+    """The same, but nothing is written and no other sync is kept away; None when there is nothing yet."""
+    if location.destination == DUCKDB:
+        if not location.db.exists() or not location.db.stat().st_size:
+            return None
+        return DuckDbFile(location.db, location.dataset, wait_seconds=wait_seconds, read_only=True)
+    from dlt_threecx.settings.dlt_environment import dlt_settings_of  # imports dlt
+
+    with dlt_settings_of(location.project):
+        if location.is_lake:
+            return open_destination(location, wait_seconds=wait_seconds)
+        from dlt_threecx.destinations.warehouse import Warehouse
+
+        return Warehouse(location, wait_seconds=wait_seconds, read_only=True)
 
 
 def check_destination(location: HistoryLocation) -> None:

@@ -36,8 +36,10 @@ class Loader:
     """A dlt pipeline whose files live in the work folder, and nowhere else."""
 
     def __init__(self, destination: Destination, work: WorkFolder, table_format: TableFormat) -> None:
+        self.destination = destination
+        self.finished: frozenset[str] = frozenset()
+        """The snapshots of an earlier run that finish_pending has loaded."""
         self._table_format = table_format
-        self._destination = destination
         self._has_versions = destination.has_table("device_versions")
         self._announcement = Announcement(work.path / "announced.json")
         sweep(work.pipelines / PIPELINE, destination.has_package)
@@ -56,9 +58,10 @@ class Loader:
         if not fits:
             drop_packages(folder)
         # Rows of a load that was cut off: no view shows them, and now they may come again.
-        self._destination.remove_uncommitted(snapshot_ids, tables_to_load(folder) if fits else TABLES)
+        self.destination.remove_uncommitted(snapshot_ids, tables_to_load(folder) if fits else TABLES)
         if self._pipeline.has_pending_data:
             self._load("a package that an earlier run left")
+            self.finished = frozenset(snapshot_ids)
         self._announcement.remove()
 
     def _fits(self, heads: Mapping[str, str | None]) -> bool:
@@ -66,7 +69,7 @@ class Loader:
         # Killed in the very first run before the schema was noted, dlt would pass over the package without a word.
         if not self._pipeline.has_pending_data or not self._pipeline.schema_names:
             return False
-        states = pbx_states(self._destination, list(heads))
+        states = pbx_states(self.destination, list(heads))
         return all(states[pbx].chain == head for pbx, head in heads.items())
 
     def load(self, ledger: Sequence[LedgerRow], versions: VersionsFile, states: Mapping[str, PbxState]) -> None:
@@ -76,7 +79,7 @@ class Loader:
             yield [row.values() for row in ledger]
 
         def device_versions() -> Iterator[Any]:
-            if self._destination.takes_files:
+            if self.destination.takes_files:
                 yield dlt.mark.with_file_import(str(versions.path), "parquet", versions.rows)
             else:
                 yield from map(
@@ -101,7 +104,7 @@ class Loader:
             primary_key=[column.name for column in columns if column.key],
             write_disposition="append",
         )
-        if self._destination.file_format and self._table_format != "parquet":
+        if self.destination.file_format and self._table_format != "parquet":
             resource.apply_hints(table_format=self._table_format)
         return resource
 
@@ -109,7 +112,7 @@ class Loader:
         """Takes resources into a new package, if there are any, and loads all packages."""
         try:
             if resources:
-                self._pipeline.extract(resources, loader_file_format=self._destination.file_format)
+                self._pipeline.extract(resources, loader_file_format=self.destination.file_format)
             self._pipeline.normalize(workers=1)
             self._pipeline.load(workers=1)
         except (PipelineStepFailed, DestinationException) as error:
@@ -119,7 +122,7 @@ class Loader:
                 "No view shows any of it. Mend the destination and run again: that finishes this load first. "
                 f"To give it up, delete {self._pipeline.working_dir}",
             ) from error
-        self._destination.refresh()
+        self.destination.refresh()
         # dlt keeps a record of every finished package; over the years that would fill the disk.
         shutil.rmtree(Path(self._pipeline.working_dir, "load", "loaded"), ignore_errors=True)
 
