@@ -1,21 +1,13 @@
-"""What README.md and docs/ say of tables, settings, commands and answers is what the code does."""
+"""docs/ and CONTRIBUTING.md hold what they promise. `make check` checks that the generated parts are up to date."""
 
-from pathlib import Path
+import re
 
-from tests.docs.documents import DICTIONARY, README, RECIPES, described, dictionary, readme, recipes
-from tests.docs.recipes import DemoHistory
+import pytest
 
-MEND = "is stale: run make docs, and read what changed"
+from tests.commands import ROOT
+from tests.docs.documents import RECIPES
 
-
-def test_generated_documents_are_up_to_date(tmp_path: Path) -> None:
-    # One test for three documents: living through the demo is what takes time.
-    demo = DemoHistory(tmp_path)
-    assert _lines(readme(demo)) == _lines(README.read_text(encoding="utf-8")), f"README.md {MEND}"
-    assert _lines(dictionary(described(demo.db))) == _lines(DICTIONARY.read_text(encoding="utf-8")), (
-        f"docs/data-dictionary.md {MEND}"
-    )
-    assert _lines(recipes(demo)) == _lines(RECIPES.read_text(encoding="utf-8")), f"docs/recipes.md {MEND}"
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_there_are_twenty_recipes() -> None:
@@ -23,5 +15,17 @@ def test_there_are_twenty_recipes() -> None:
     assert [title.split(".")[0] for title in titles] == [f"### {number}" for number in range(1, 21)]
 
 
-def _lines(text: str) -> list[str]:
-    return text.splitlines()
+@pytest.mark.parametrize("line", re.findall(r"^\| (?!I want|---)(.*) \|$", CONTRIBUTING, re.M))
+def test_a_contributor_finds_what_is_where_it_is_said_to_be(line: str) -> None:
+    named = re.findall(r"`([^`\s]+)`", line)
+    files = [name for name in named if "/" in name or name.endswith(".py")]
+    found = [path for name in files for path in (ROOT / name, ROOT / "pipelines/dlt_threecx" / name) if path.exists()]
+    assert len(found) >= len(files) > 0
+    text = "".join(path.read_text(encoding="utf-8") for path in found if path.is_file())
+    assert [name for name in named if name not in files and name not in text] == []
+
+
+def test_every_folder_of_the_package_is_in_the_layout() -> None:
+    folders = [path.name for path in (ROOT / "pipelines/dlt_threecx").iterdir() if (path / "__init__.py").exists()]
+    layout = CONTRIBUTING.partition("## Layout")[2]
+    assert [name for name in folders if name != "source" and not re.search(rf"\b{name}/", layout)] == []

@@ -22,7 +22,7 @@ DOCUMENTS = [
 ] + sorted((ROOT / "docs").glob("*.md"))
 
 MAKE = {"make demo": "threecx demo", "make test": "python -m pytest"}
-"""What these run in the environment that they make: the tests run just now, the demo in test_documents.py."""
+"""What these run in the environment that they make: the tests run just now, the demo with `make check`."""
 ACTIVATE = ". .venv/bin/activate"
 
 _TROUBLE = re.compile(r"error|warning|traceback|exception", re.IGNORECASE)
@@ -131,11 +131,6 @@ def _options(name: str) -> set[str]:
     module, _, function = COMMANDS[name][0].partition(":")
     command: click.Command = getattr(import_module(module), function)
     return {"--help", *(option for param in command.params for option in param.opts)}
-
-
-def test_what_it_says_of_formats_is_so() -> None:
-    with_format = {name for name in COMMANDS if "--format" in _options(name)}
-    assert set(COMMANDS) - with_format == {"demo", "simulate"}
 
 
 def test_all_exit_codes_are_explained() -> None:
