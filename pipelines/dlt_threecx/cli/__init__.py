@@ -12,6 +12,7 @@ from dlt_threecx.cli.lazy_group import LazyGroup
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "init": ("dlt_threecx.cli.commands.init:init", "Set up a PBX: ask, test, write the settings."),
     "check": ("dlt_threecx.cli.commands.check:check", "Connect to each PBX, step by step, and say what to do."),
     "list": ("dlt_threecx.cli.commands.list:list_devices", "List SIP devices straight from one PBX."),
     "sync": ("dlt_threecx.cli.commands.sync:sync", "Read every PBX and add what is new to the history."),

@@ -27,6 +27,7 @@ __all__ = [
     "Severity",
     "Shard",
     "TableFormat",
+    "check_pbx_names",
     "load_config",
     "load_destination",
     "load_pbx_names",
@@ -116,7 +117,7 @@ def load_config(
     """
     layers = Layers.read(project, environ)
     names = layers.pbx_names() or ["default"]
-    _check_names(names)
+    check_pbx_names(names)
     chosen = [_known(name, names) for name in dict.fromkeys(only)] or names
     if shard is not None:
         chosen = [name for name in chosen if name in shard]
@@ -208,7 +209,8 @@ def _known(name: str, names: Sequence[str]) -> str:
     raise SettingsError(f"PBX '{name}'", "the settings know no such PBX", suggestion(name, names))
 
 
-def _check_names(names: Sequence[str]) -> None:
+def check_pbx_names(names: Sequence[str]) -> None:
+    """Raises SettingsError for a name that cannot be used, or two that are one in the environment."""
     taken: dict[str, str] = {}
     for name in names:
         if not _PBX_NAME.fullmatch(name):
