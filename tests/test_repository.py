@@ -56,7 +56,8 @@ def test_the_reader_stands_in_the_package_by_a_link_and_not_as_a_copy() -> None:
 
 def test_no_folder_is_crowded_and_every_one_says_what_it_holds() -> None:
     modules = Counter(file.parent for file in PACKAGE.rglob("*.py"))
-    assert {str(folder.relative_to(ROOT)) for folder, count in modules.items() if count > 17} == set()
+    crowded = {str(folder.relative_to(PACKAGE)) for folder, count in modules.items() if count > 17}
+    assert crowded <= {"cli/commands"}, "only the commands, a file each, may be many"
     silent = [folder for folder in modules if not (folder / "__init__.py").is_file()]
     assert silent == []
 

@@ -72,13 +72,19 @@ class Part(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
 
 
 def talking(command: Command) -> Command:
-    """`-v` and `--debug`."""
+    """`-v`, `--debug` and `--log-format`."""
 
     @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr, such as each request to a PBX.")
     @click.option("--debug", is_flag=True, help="Show everything, and a traceback when something fails.")
+    @click.option(
+        "--log-format",
+        type=click.Choice(stderr.LOG_FORMATS),
+        default="text",
+        help="How stderr is written: text, or json for machines.",
+    )
     @functools.wraps(command)
-    def told(*args: Any, verbose: bool, debug: bool, **kwargs: Any) -> Any:
-        stderr.listen(2 if debug else 1 if verbose else 0)
+    def told(*args: Any, verbose: bool, debug: bool, log_format: stderr.LogFormat, **kwargs: Any) -> Any:
+        stderr.listen(2 if debug else 1 if verbose else 0, log_format)
         return command(*args, **kwargs)
 
     return told

@@ -97,7 +97,9 @@ def sync(
     sys.stdout.flush()
     for result in results:
         if result.error:
-            stderr.error(f"PBX '{result.row.pbx}': {result.error}")
+            stderr.error(f"PBX '{result.row.pbx}': {result.error}", plain(result.report()))
+        else:
+            stderr.event(f"PBX '{result.row.pbx}' was read", plain(result.report()))
     if not pbx and shard is None:
         _tell_of_removed(location, config.pbxs)
     return max((result.exit_code for result in results), default=0)
