@@ -13,7 +13,7 @@ from typing import Any
 from dlt_threecx.integrity.row_hash import canonical_json
 from dlt_threecx.tables import CHANGES, LEDGER, Change, Status
 
-__all__ = ["GENESIS", "LedgerRow", "chained", "new_snapshot_id", "not_before", "version_part"]
+__all__ = ["GENESIS", "LedgerRow", "chained", "ledger_text", "new_snapshot_id", "not_before", "version_part"]
 
 SEAL_MODULUS = 2**128
 GENESIS = "0" * 64
@@ -86,9 +86,13 @@ def chained(previous_chain: str | None, row: Mapping[str, Any], seal: int = 0) -
     `seal` is the sum of the snapshot's versions. So a row of either table that is changed, missing or put in between
     breaks the chain from there on.
     """
-    content = {name: _plain(row[name]) for name in _CHAINED if row[name] is not None}
     bound = f"{previous_chain or GENESIS}{seal % SEAL_MODULUS:032x}".encode()
-    return hashlib.sha256(bound + canonical_json(content)).hexdigest()
+    return hashlib.sha256(bound + ledger_text(row)).hexdigest()
+
+
+def ledger_text(row: Mapping[str, Any]) -> bytes:
+    """What the chain hashes of a ledger row: canonical JSON of its columns that are not null, without the chain."""
+    return canonical_json({name: _plain(row[name]) for name in _CHAINED if row[name] is not None})
 
 
 def new_snapshot_id(at: datetime) -> str:
