@@ -47,7 +47,13 @@ class TokenStore:
     def __init__(self, fetch: Callable[[], Token] | None, given: Token | None = None) -> None:
         self._fetch, self._token = fetch, given
         self._renewals = 0
+        self._values = [given.value] if given else []
         self._lock = threading.Lock()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """All tokens so far, living and dead: none of them may be shown."""
+        return tuple(self._values)
 
     def token(self) -> Token:
         """A token that is good for at least the margin. Raises what the fetch raises."""
@@ -86,7 +92,9 @@ class TokenStore:
             raise CredentialsError(
                 "the given access_token", "it has ended", "Give a new one, or client_id and client_secret"
             )
-        return self._fetch()
+        token = self._fetch()
+        self._values.append(token.value)
+        return token
 
 
 def token_from(body: Any, *, now: float) -> Token:

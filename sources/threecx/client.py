@@ -7,19 +7,22 @@ origin only.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from .auth import Token, TokenStore, token_from
+from .echo import holds_secret
 from .errors import LOOK, CredentialsError, ProtocolError, QueryError, ThreecxError, quoted
 from .settings import Settings
 from .strict_json import json_fault, strict_json
 from .transport import Answer, Transport
 
 __all__ = ["Client"]
+
+_VERSION = re.compile(r"[A-Za-z0-9][\w.+ -]{0,59}")
 
 
 class Client:
@@ -63,10 +66,10 @@ class Client:
         if answer.status == 401:
             token = self._tokens.renewed(token)
             answer = self._transport.send("GET", target, asked, token)
-        self.version = answer.headers.get("X-3CX-Version") or self.version
+        self.version = self._version(answer) or self.version
         if answer.status != 200:
-            raise self._failure(asked, answer, token)
-        body = self._parsed(asked, answer, token)
+            raise self._failure(asked, answer)
+        body = self._parsed(asked, answer)
         if not isinstance(body, dict):
             raise ProtocolError(asked, "the answer is no JSON object (HTTP 200)", LOOK, status=200)
         return body
@@ -83,12 +86,16 @@ class Client:
             raise self._token_failure(asked, answer)
         return token_from(self._parsed(asked, answer), now=time.monotonic())
 
-    def _parsed(self, asked: str, answer: Answer, token: Token | None = None) -> Any:
+    def _version(self, answer: Answer) -> str | None:
+        version = answer.headers.get("X-3CX-Version", "").strip()
+        return version if _VERSION.fullmatch(version) and not self.holds_secret(version) else None
+
+    def _parsed(self, asked: str, answer: Answer) -> Any:
         try:
             value = self._quick(answer.body) if self._quick else None
             return strict_json(answer.body.decode("utf-8-sig")) if value is None else value
         except (ValueError, RecursionError) as error:
-            kind = self._quoted(answer.headers.get("Content-Type", "no type"), token)
+            kind = self.quoted(answer.headers.get("Content-Type", "no type"))
             raise ProtocolError(
                 asked,
                 f"the answer is no valid JSON (HTTP {answer.status}, {kind}, {json_fault(error)})",
@@ -96,10 +103,10 @@ class Client:
                 status=answer.status,
             ) from error
 
-    def _failure(self, asked: str, answer: Answer, token: Token) -> ThreecxError:
-        status, words = answer.status, self._words(answer, token)
+    def _failure(self, asked: str, answer: Answer) -> ThreecxError:
+        status, words = answer.status, self._words(answer)
         if status == 400:
-            return QueryError(asked, f"the PBX refused the query (HTTP 400): {words}", _MEND_QUERY, status=400)
+            return QueryError(asked, f"the PBX refused the query (HTTP 400): {words}", _CORRECT_QUERY, status=400)
         if status == 401:
             return CredentialsError(
                 asked,
@@ -152,7 +159,7 @@ class Client:
             )
         return ProtocolError(asked, f"HTTP {answer.status}: {words}", LOOK, status=answer.status)
 
-    def _words(self, answer: Answer, token: Token | None = None) -> str:
+    def _words(self, answer: Answer) -> str:
         """The PBX's own words: `{"error": {"message": "…"}}` or `{"error": "…", "error_description": "…"}`."""
         try:
             body = json.loads(answer.body)
@@ -162,12 +169,19 @@ class Client:
         message = error.get("message") if isinstance(error, dict) else None
         if not message and isinstance(body, dict):
             message = body.get("error_description") or error
-        return self._quoted(message, token) if message and isinstance(message, str) else "the answer gives no reason"
+        return self.quoted(message) if message and isinstance(message, str) else "the answer gives no reason"
 
-    def _quoted(self, text: str, token: Token | None) -> str:
-        """The PBX's words without our secrets, should it echo them as they are or as a form sends them."""
-        secrets = (*self.settings.secrets, *((token.value,) if token else ()))
-        return quoted(text, (*secrets, *map(quote_plus, secrets), *map(quote, secrets)))
+    def quoted(self, text: str) -> str:
+        """Words of the PBX for use in a message, without our secrets, should it send them back."""
+        return quoted(text, self._secrets)
+
+    def holds_secret(self, text: str) -> bool:
+        """Whether a part of our secrets stands in words of the PBX, plain or encoded."""
+        return holds_secret(text, self._secrets)
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return (*self.settings.secrets, *self._tokens.values)
 
 
-_MEND_QUERY = "Mend the option that it names (filter, search, orderby, select, expand, top or skip)"
+_CORRECT_QUERY = "Correct the option that it names (filter, search, orderby, select, expand, top or skip)"

@@ -17,7 +17,7 @@ __all__ = ["Adapter"]
 class _UntilDeadline(io.RawIOBase):
     """The bytes of one answer, headers included, until the socket's time-out has passed once in all.
 
-    A socket's own time-out begins anew with every byte, so a server that drips could hold a run for ever.
+    A socket's own time-out starts again with every byte, so a server that drips could hold a run for ever.
     """
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
@@ -43,6 +43,12 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp.detach()))
+
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 would log headers that it cannot read, word for word: the token may be among them.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
 
 
 class _HttpConnection(urllib3.connection.HTTPConnection):

@@ -17,6 +17,8 @@ import re
 from enum import IntEnum
 from typing import Any, ClassVar
 
+from .echo import holds_secret
+
 __all__ = [
     "LOOK",
     "CredentialsError",
@@ -117,13 +119,17 @@ class DriftError(ProtocolError):
 
 _JWT = re.compile(r"\beyJ[\w.=-]+")
 """A JSON object in base64 begins so: `{"`."""
+_LOOKED_AT_CHARS = 2000
 
 
 def quoted(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Words of the PBX for use in a message: on one line, cut, and without the given secrets and any part of a JWT."""
+    """Words of the PBX for use in a message: on one line, cut, without any part of a JWT or of the given secrets."""
+    text = text[:_LOOKED_AT_CHARS]
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
     text = _JWT.sub("***", text)
+    if secrets and holds_secret(text, secrets):
+        return "(left out, as it holds a secret)"
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= QUOTE_CHARS else text[:QUOTE_CHARS] + "…"

@@ -30,7 +30,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from .client import Client
-from .errors import DriftError, ProtocolError, QueryError, quoted
+from .errors import DriftError, ProtocolError, QueryError
 from .query import Query
 
 __all__ = ["Item", "Sink", "Walked", "walk"]
@@ -239,7 +239,7 @@ class _Attempt:
         began = time.monotonic()
         body = self._client.get(_PATH, self._query.page(skip=skip, top=top).encoded())
         self._fastest = min(self._fastest, time.monotonic() - began)
-        return _page_from(body, top, self._client.settings.base_url)
+        return _page_from(body, top, self._client.settings.base_url, self._client.quoted)
 
     def _accept(self, page: _Page, *, overlap: bool) -> list[Item]:
         """The rows of a page that are new. Raises _Drifted when it does not fit what came before."""
@@ -247,7 +247,8 @@ class _Attempt:
         if page.count != self.count:
             raise _Drifted(f"the count went from {self.count} to {page.count}")
         items = page.items
-        ids = [_device_id(item, self.received + row - overlap) for row, item in enumerate(items, start=1)]
+        quote, before = self._client.quoted, self.received - overlap
+        ids = [_device_id(item, row, quote) for row, item in enumerate(items, start=before + 1)]
         if overlap:
             if not ids or ids[0] != self._last_id:
                 raise _Drifted(f"the page after row {self.received} does not join it")
@@ -277,7 +278,7 @@ class _Attempt:
             self._last_id = device_id
 
 
-def _page_from(body: dict[str, Any], asked: int, base_url: str) -> _Page:
+def _page_from(body: dict[str, Any], asked: int, base_url: str, quote: Callable[[str], str]) -> _Page:
     items, count, link = body.get("value"), body.get("@odata.count"), body.get("@odata.nextLink")
     if isinstance(link, str) and not _is_at_home(link, base_url):
         raise ProtocolError(
@@ -292,7 +293,7 @@ def _page_from(body: dict[str, Any], asked: int, base_url: str) -> _Page:
     if not isinstance(count, int) or isinstance(count, bool) or count not in _COUNTS:
         raise ProtocolError(
             f"GET /xapi/v1/{_PATH}",
-            f"'@odata.count' is {quoted(repr(count))}, which counts nothing (HTTP 200)",
+            f"'@odata.count' is {quote(repr(count))}, which counts nothing (HTTP 200)",
             "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
         )
     return _Page(items, count, len(items) >= asked)
@@ -310,10 +311,10 @@ def _is_at_home(link: str, base_url: str) -> bool:
     return (there.scheme, there.hostname, port) == (home.scheme, home.hostname, home.port or _PORTS[home.scheme])
 
 
-def _device_id(item: Any, row: int) -> int:
+def _device_id(item: Any, row: int, quote: Callable[[str], str]) -> int:
     device_id = item.get("Id") if isinstance(item, dict) else None
     if not isinstance(device_id, int) or isinstance(device_id, bool) or device_id not in _INT32:
-        fault = "no Id" if device_id is None else f"the unusable Id {quoted(repr(device_id))}"
+        fault = "no Id" if device_id is None else f"the unusable Id {quote(repr(device_id))}"
         raise ProtocolError(
             f"GET /xapi/v1/{_PATH}",
             f"row {row} has {fault} (HTTP 200)",

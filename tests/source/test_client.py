@@ -1,7 +1,9 @@
 """One PBX over HTTP: whatever comes back, an error of the right kind in bounded time, and no secret anywhere."""
 
+import base64
 import gzip
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,6 +11,7 @@ from datetime import timedelta
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -341,16 +344,95 @@ def test_every_status_has_its_kind_of_error_and_echoes_no_secret(
         assert error.exit_code == EXIT_CODES[kind]
 
 
-def test_secrets_are_not_echoed_in_any_form() -> None:
-    secret = "pw secret/+ü"
-    for echoed in (secret, "pw+secret%2F%2B%C3%BC", "pw%20secret/%2B%C3%BC"):
-        answer = json_reply({"error": "bad", "error_description": f"no {echoed}!"}, status=401)
-        with Scripted(lambda _, answer=answer: answer) as server:  # type: ignore[misc]
-            error = failure(server, client_secret=secret)
-            assert "no ***!" in error.got
+def test_a_secret_that_comes_back_as_it_is_is_covered() -> None:
+    answer = json_reply({"error": "bad", "error_description": "no pw secret/+ü!"}, status=401)
+    with Scripted(lambda _: answer) as server:
+        assert "no ***!" in failure(server, client_secret="pw secret/+ü").got
     page = reply(200, "no", Content_Type=f"text/{TOKEN}")
     with always(page) as server:
         assert "text/***" in failure(server).got
+
+
+API_KEY = "Zk3vQ9xT7bLm2RwYp8Hd+/=ü"
+
+
+def base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        API_KEY,
+        quote(API_KEY),
+        quote_plus(API_KEY),
+        "".join(f"%{byte:02x}" for byte in API_KEY.encode()),
+        quote(quote(API_KEY)),
+        base64_of(API_KEY),
+        base64.urlsafe_b64encode(API_KEY.encode()).decode().rstrip("="),
+        base64_of(f"id:{API_KEY}"),
+        base64_of(f"a:{API_KEY}"),
+        base64_of(base64_of(API_KEY)),
+        quote(base64_of(API_KEY)),
+        base64_of(API_KEY)[3:25],
+        API_KEY.encode().hex(),
+        API_KEY.encode().hex(":"),
+        "".join(f"\\u{ord(c):04x}" for c in API_KEY),
+        "".join(f"\\x{ord(c):02X}" for c in API_KEY),
+        "".join(f"&#{ord(c)};" for c in API_KEY),
+        "".join(f"&#x{ord(c):x};" for c in API_KEY),
+        API_KEY[::-1],
+        base64_of(API_KEY)[::-1],
+        API_KEY.upper(),
+        API_KEY.swapcase(),
+        API_KEY[:6],
+        API_KEY[-9:],
+        API_KEY[5:12],
+        " ".join(API_KEY),
+    ],
+)
+def test_a_secret_comes_back_in_no_disguise(hidden: str) -> None:
+    shown = quoted(f"the key ({hidden}) is wrong", (API_KEY,))
+    assert shown == ("the key (***) is wrong" if hidden == API_KEY else "(left out, as it holds a secret)")
+    answer = json_reply({"error": "bad", "error_description": f"the key <{hidden}> is wrong"}, status=401)
+    with Scripted(lambda _: answer) as server:
+        got = failure(server, client_secret=API_KEY).got
+    assert got.endswith(("(left out, as it holds a secret)", "the key <***> is wrong"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The client id or the client secret is wrong.",
+        "Could not find a property named 'Foo' on type 'Pbx.SipDevice'.",
+        "The limit of '100' for Top query has been exceeded. The value from the incoming request is '500'.",
+        "100 % of 0x1234 &amp; c29tZXRoaW5nIGVsc2U=",
+    ],
+)
+def test_harmless_words_are_quoted_in_full(words: str) -> None:
+    secrets = (API_KEY, "pw-secret-client-3f9c2a7d51e8b604", base64_of("x" * 400))
+    assert quoted(words, secrets) == words
+
+
+@pytest.mark.parametrize("header", ["X-3CX-Version", "Date", "Retry-After", "X: y\r\nno header at all"])
+def test_a_secret_in_a_header_goes_nowhere(header: str, caplog: pytest.LogCaptureFixture) -> None:
+    def page(asked: Asked) -> Reply:
+        return reply(200, json.dumps(PAGE), **{header: asked.headers["authorization"].partition(" ")[2]})
+
+    caplog.set_level(logging.DEBUG)
+    with Scripted(with_token(page)) as server, closing(Client(server.settings())) as client:
+        client.get("SipDevices")
+        assert client.version is None
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize(("count", "device_id"), [(TOKEN, 1), (1, base64_of(TOKEN))])
+def test_a_secret_in_a_page_is_not_quoted(count: Any, device_id: Any) -> None:
+    page = json_reply({"@odata.count": count, "value": [{"Id": device_id}]})
+    with always(page) as server, closing(Client(server.settings())) as client, pytest.raises(ProtocolError) as caught:
+        walk(client, ALL, Items)
+    assert TOKEN not in str(checked(caught.value))
+    assert base64_of(TOKEN) not in str(caught.value)
 
 
 def test_a_piece_of_a_token_in_the_pbxs_own_words_is_masked() -> None:

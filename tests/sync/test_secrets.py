@@ -67,6 +67,13 @@ def test_with_a_key_a_rotation_and_a_shared_password_show(rig: Rig) -> None:
     assert leaks(rig, KEY) == []
 
 
+def test_an_api_key_that_comes_back_as_a_name_fails_the_reading(rig: Rig) -> None:
+    rig.fleet.update(rig.fleet.ids()[0], {f"Odd{CLIENT_SECRET[-12:]}": 1})
+    result = rig.sync()
+    assert (result.exit_code, result.row.reason) == (5, "protocol")
+    assert leaks(rig, CLIENT_SECRET[-12:]) == []
+
+
 def test_files_are_for_their_owner_only(rig: Rig) -> None:
     before = os.umask(0)
     try:

@@ -14,7 +14,9 @@ import pyarrow as pa
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, DeviceHash, fingerprint_part
 from dlt_threecx.settings.config import PbxConfig
 from dlt_threecx.source.client import Client
+from dlt_threecx.source.columns import COLUMNS
 from dlt_threecx.source.device import DeviceReader
+from dlt_threecx.source.errors import LOOK, ProtocolError
 from dlt_threecx.source.query import Query
 from dlt_threecx.source.walk import Item, walk
 from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn
@@ -22,6 +24,7 @@ from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn
 __all__ = ["Snapshot", "arrow_schema", "take_snapshot"]
 
 _ROWS_PER_BATCH = 2000
+_KNOWN_PATHS = frozenset(path for column in COLUMNS for path in (column.path, *column.later))
 _ARROW_TYPES = {
     "text": pa.string(),
     "bigint": pa.int64(),
@@ -170,6 +173,11 @@ def take_snapshot(
         for spool in spools:
             spool.close()
     rows = walked.rows
+    # The names of properties go into the ledger.
+    if client.holds_secret("\n".join(rows.shape.keys() - _KNOWN_PATHS)):
+        raise ProtocolError(
+            "GET /xapi/v1/SipDevices", "the name of a property holds the API key or the token (HTTP 200)", LOOK
+        )
     return Snapshot(
         file=rows.file,
         devices=rows.devices,
