@@ -1,7 +1,8 @@
-"""The parts of README.md and docs/ that the code knows best: `python -m tests.docs.documents [--write]`.
+"""Writes the parts of README.md and docs/ that come from the code: `python -m tests.docs.documents [--write]`.
 
-In README.md it fills `<!-- generated: NAME -->` … `<!-- end -->`; docs/data-dictionary.md is its own altogether, and in
-docs/recipes.md it fills in what each question gives (tests/recipes.py). Without --write it only names what is stale.
+In README.md and docs/settings.md it fills `<!-- generated: NAME -->` … `<!-- end -->`, in docs/recipes.md the answer to
+each question (tests/docs/recipes.py); all of docs/data-dictionary.md is generated. Without --write it only names the
+files that are out of date, and exits with 1.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ from dlt_threecx.views.views import MACROS, VIEWS
 from tests.commands import ROOT
 from tests.docs.recipes import DemoHistory, answered
 
-__all__ = ["DICTIONARY", "README", "RECIPES", "Described", "described", "dictionary", "readme", "recipes"]
+__all__ = ["RECIPES"]
 
-README, RECIPES, DICTIONARY = (ROOT / name for name in ("README.md", "docs/recipes.md", "docs/data-dictionary.md"))
+README, SETTINGS, RECIPES, DICTIONARY = (
+    ROOT / name for name in ("README.md", "docs/settings.md", "docs/recipes.md", "docs/data-dictionary.md")
+)
 
 Described = Mapping[str, Mapping[str, str]]
 """Table, view or macro → column → type, as DuckDB tells them."""
@@ -41,8 +44,8 @@ _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL
 _DEVICE_COLUMNS = tuple(column.name for column in DEVICE_COLUMNS)
 
 
-def readme(demo: DemoHistory) -> str:
-    """README.md as it should be."""
+def filled(document: Path, demo: DemoHistory) -> str:
+    """A document with its generated blocks as they should be."""
     blocks: dict[str, Callable[[], Iterable[str]]] = {
         "commands": lambda: _table(("command", ""), ((f"`{name}`", text) for name, (_, text) in COMMANDS.items())),
         "demo": lambda: ("", "```text", *demo.excerpt(), "```", ""),
@@ -51,10 +54,10 @@ def readme(demo: DemoHistory) -> str:
         "settings": lambda: _table(("setting", "default", "meaning", "environment variable"), _settings()),
     }
 
-    def filled(found: re.Match[str]) -> str:
+    def block(found: re.Match[str]) -> str:
         return found[1] + "\n".join(blocks[found[2]]()) + "\n" + found[3]
 
-    return _BLOCK.sub(filled, README.read_text(encoding="utf-8"))
+    return _BLOCK.sub(block, document.read_text(encoding="utf-8"))
 
 
 def recipes(demo: DemoHistory) -> str:
@@ -162,7 +165,12 @@ def main(args: list[str]) -> int:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as folder:
         demo = DemoHistory(Path(folder))
-        made = {README: readme(demo), RECIPES: recipes(demo), DICTIONARY: dictionary(described(demo.db))}
+        made = {
+            README: filled(README, demo),
+            SETTINGS: filled(SETTINGS, demo),
+            RECIPES: recipes(demo),
+            DICTIONARY: dictionary(described(demo.db)),
+        }
     stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if "--write" in args:

@@ -29,3 +29,23 @@ def test_every_folder_of_the_package_is_in_the_layout() -> None:
     folders = [path.name for path in (ROOT / "pipelines/dlt_threecx").iterdir() if (path / "__init__.py").exists()]
     layout = CONTRIBUTING.partition("## Layout")[2]
     assert [name for name in folders if name != "source" and not re.search(rf"\b{name}/", layout)] == []
+
+
+SOURCES = "".join(
+    path.read_text(encoding="utf-8") for folder in ("pipelines", "sources") for path in (ROOT / folder).rglob("*.py")
+)
+OF_OTHERS = ("not a valid DuckDB database file", "No space left on device", "certificate")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        message
+        for line in re.findall(
+            r"^\| (?!message)([^|]*`[^|]*) \|", (ROOT / "docs/troubleshooting.md").read_text("utf-8"), re.M
+        )
+        for message in re.findall(r"`([^`]+)`", line)
+    ],
+)
+def test_a_message_that_troubleshooting_explains_is_one_of_ours(message: str) -> None:
+    assert message in SOURCES or message in OF_OTHERS
