@@ -31,6 +31,7 @@ from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_s
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.announce import announce_after_sync
 from dlt_threecx.notify.ping import Ping
+from dlt_threecx.publish.after_sync import publish_after_sync
 from dlt_threecx.settings.config import Config
 from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all
 from dlt_threecx.snapshot.snapshot import Snapshot
@@ -73,6 +74,8 @@ def sync_pbxs(
             partial(read_all, folder=work.spool, progress=progress, clock_offset=clock_offset),
         )
         ping.finished(results)
+    if config.run.publish:
+        publish_after_sync(location, config.run.publish, work.path, config.run.busy_timeout_seconds)
     announce_after_sync(config, location, work.path / "notify")
     return results
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,8 @@ __all__ = ["Database", "Destination", "History", "Row"]
 
 Row = tuple[Any, ...]
 
+_BATCH = 10_000
+
 
 class History(ABC):
     """The views and tables of one dataset, to read only. A context manager."""
@@ -24,6 +27,20 @@ class History(ABC):
     @abstractmethod
     def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of a query of ours, which is DuckDB's SQL, with a `?` for each of `params`."""
+
+    def batches(self, sql: str, schema: pa.Schema, params: Sequence[Any] = ()) -> pa.RecordBatchReader:
+        """The rows of a query of ours as Arrow batches, in this schema; never all of them in memory."""
+        import pyarrow as pa
+
+        _, rows = self.rows(sql, params)
+
+        def read() -> Iterator[pa.RecordBatch]:
+            while some := list(islice(rows, _BATCH)):
+                columns = zip(*some, strict=True)
+                arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, read())
 
     @abstractmethod
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:

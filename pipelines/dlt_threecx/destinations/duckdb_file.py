@@ -134,6 +134,13 @@ class DuckDbHistory(History):
         with _own_errors():
             return _not_empty(self._connection.sql(sql, params=list(params))).to_arrow_table()
 
+    def batches(self, sql: str, schema: pa.Schema, params: Sequence[Any] = ()) -> pa.RecordBatchReader:
+        """The rows of a query as Arrow batches, which DuckDB makes itself: several times as fast."""
+        with _own_errors():
+            # of the relation: of the connection they are read as a whole first
+            reader = self._connection.sql(sql, params=list(params)).to_arrow_reader(_BATCH)
+        return reader.cast(schema)
+
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of anybody's query."""
         return self.rows(sql)

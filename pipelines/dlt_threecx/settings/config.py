@@ -95,6 +95,8 @@ class RunConfig:
     """A PBX without a complete snapshot for longer than this is news."""
     ping_url: str | None = field(default=None, repr=False)
     """Address of a dead man's switch that hears of every sync."""
+    publish: Path | None = None
+    """Folder of the copy for BI tools that each sync brings up to date."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,8 @@ def _run(layers: Layers) -> RunConfig:
             given[key] = word
     given["notify"] = tuple(dict.fromkeys(default.value("notify") or ()))
     given["ping_url"] = default.value("ping_url")
+    if (folder := default.value("publish")) is not None:
+        given["publish"] = layers.project / Path(folder).expanduser()
     return RunConfig(**given)
 
 

@@ -30,7 +30,7 @@ SECRET_KEYS = ("client_secret", "access_token", "fingerprint_key", "notify", "pi
 """Settings whose values appear in no message."""
 
 RUN_KEYS = (
-    *("volatile", "parallel", "busy_timeout_seconds", "table_format"),
+    *("volatile", "parallel", "busy_timeout_seconds", "table_format", "publish"),
     *("notify", "notify_severity", "notify_attempts", "notify_max_age_hours", "ping_url"),
 )
 """Settings that hold for all PBXs of a run."""
@@ -117,6 +117,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "notify_attempts": _integer,
     "notify_max_age_hours": _number,
     "ping_url": _text,
+    "publish": _text,
 }
 """Every setting, and what makes its value."""
 

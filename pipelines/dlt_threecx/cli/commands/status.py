@@ -14,6 +14,8 @@ from dlt_threecx.cli.options import Age, talking, with_format, with_location, wi
 from dlt_threecx.cli.output import Format, write_rows
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
+from dlt_threecx.loading.work_folder import WorkFolder
+from dlt_threecx.publish.outcome import read_outcome
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.queries.times import duration_text
 from dlt_threecx.settings.config import load_pbx_names
@@ -57,6 +59,10 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
     marked = [(*row, row[0] in configured if configured else None) for row in rows]
     write_rows([*columns, "in_settings"], marked, form, sys.stdout)
     sys.stdout.flush()
+    if last := read_outcome(WorkFolder(location).path):
+        age = duration_text(datetime.now(UTC) - last.ended_at)
+        what = f"could not be renewed {age} ago: {last.error}" if last.error else f"was brought up to date {age} ago."
+        (stderr.warning if last.error else stderr.note)(f"The copy in {last.folder} {what}")
     removed = {row[0] for row in rows if configured and row[0] not in configured}
     for name in sorted(removed):
         stderr.note(

@@ -87,6 +87,8 @@ def sync(
         return 0
 
     from dlt_threecx.compare.decide import Accepted
+    from dlt_threecx.loading.work_folder import WorkFolder
+    from dlt_threecx.publish.outcome import read_outcome
     from dlt_threecx.run import sync_pbxs
 
     with _progress(len(config.pbxs), config.run.parallel) as progress:
@@ -100,6 +102,8 @@ def sync(
             stderr.error(f"PBX '{result.row.pbx}': {result.error}", plain(result.report()))
         else:
             stderr.event(f"PBX '{result.row.pbx}' was read", plain(result.report()))
+    if config.run.publish and (last := read_outcome(WorkFolder(location).path)) and last.error:
+        stderr.warning(f"the history is complete, the copy in {last.folder} is as it was: {last.error}")
     if not pbx and shard is None:
         _tell_of_removed(location, config.pbxs)
     return max((result.exit_code for result in results), default=0)
