@@ -57,7 +57,7 @@ class Rig:
 
     def __init__(self, folder: Path, fleet: Fleet, simulator: Simulator) -> None:
         self.project, self.fleet, self.simulator = folder, fleet, simulator
-        self.db = folder / "threecx.duckdb"
+        self.db = folder / "phones.duckdb"
         self.settings: Row = {}
 
     @property
@@ -109,8 +109,8 @@ class Rig:
     def ledger(self) -> list[Row]:
         """All committed attempts, oldest first."""
         return self.rows(
-            "select s.* exclude (_dlt_load_id, _dlt_id) from threecx.threecx.snapshots s"
-            " join threecx.threecx._dlt_loads l on l.load_id = s._dlt_load_id and l.status = 0"
+            "select s.* exclude (_dlt_load_id, _dlt_id) from phones.threecx.snapshots s"
+            " join phones.threecx._dlt_loads l on l.load_id = s._dlt_load_id and l.status = 0"
             " order by pbx, snapshot_id"
         )
 
@@ -119,9 +119,9 @@ class Rig:
         if not self.rows("select 1 from duckdb_tables() where table_name = 'device_versions'"):
             return []
         return self.rows(
-            "select v.* from threecx.threecx.device_versions v"
-            " join threecx.threecx.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id"
-            " join threecx.threecx._dlt_loads l on l.load_id = s._dlt_load_id and l.status = 0"
+            "select v.* from phones.threecx.device_versions v"
+            " join phones.threecx.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id"
+            " join phones.threecx._dlt_loads l on l.load_id = s._dlt_load_id and l.status = 0"
             " where s.status = 'complete' order by v.pbx, v.snapshot_id, v.device_id"
         )
 
@@ -152,7 +152,7 @@ def leaks(rig: Rig, *secrets: str) -> list[str]:
     texts = {name: _readable(content) for name, content in rig.files().items()}
     with duckdb.connect(str(rig.db), read_only=True) as connection:
         for schema, table in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall():
-            rows = connection.execute(f'select * from threecx."{schema}"."{table}"').fetchall()
+            rows = connection.execute(f'select * from phones."{schema}"."{table}"').fetchall()
             texts[f"{schema}.{table}"] = repr(rows).encode()
     return [name for name, text in texts.items() if wanted.search(text)]
 

@@ -35,10 +35,10 @@ LEFT_LYING_AROUND = (
     "pipelines/dlt_threecx/phones.duckdb",
     "pipelines/dlt_threecx/phones.duckdb.wal",
     "pipelines/dlt_threecx/.threecx/pipelines/state.json",
-    "sources/threecx.duckdb",
-    "tests/threecx.duckdb",
-    "threecx.duckdb",
-    "threecx.duckdb.wal",
+    "sources/phones.duckdb",
+    "tests/phones.duckdb",
+    "phones.duckdb",
+    "phones.duckdb.wal",
 )
 """Files that a user or a developer has after a first sync, at the likely and the unlikely places."""
 

@@ -26,7 +26,7 @@ from dlt_threecx.child_process import Job, sync_in_child
 from dlt_threecx.compare.decide import Accepted, SyncResult
 from dlt_threecx.compare.guards import GUARDS
 from dlt_threecx.destinations.base import History
-from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.destinations.open import open_history as open_stored_history
 from dlt_threecx.errors import suggestion
 from dlt_threecx.findings.waivers import load_waivers
@@ -35,6 +35,7 @@ from dlt_threecx.integrity.verify import verify as verdicts
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.queries.times import parsed_time
 from dlt_threecx.settings.config import load_config, load_destination
+from dlt_threecx.settings.duckdb_path import duckdb_path
 from dlt_threecx.source.errors import ExitCode, QueryError, SettingsError, ThreecxError
 from dlt_threecx.tables import DATASET
 
@@ -197,9 +198,9 @@ def _project(project: Folder) -> Path:
 
 
 def _location(project: Path, db: Folder | None, destination: str | None, dataset: str) -> HistoryLocation:
-    return HistoryLocation(
-        project / (db or "phones.duckdb"), dataset, destination or load_destination(project, os.environ), project
-    )
+    chosen = destination or load_destination(project, os.environ)
+    file = duckdb_path(project, os.environ, None if db is None else str(db)) if chosen == DUCKDB else project
+    return HistoryLocation(file, dataset, chosen, project)
 
 
 def _check_accepted(guards: Collection[str], because: str | None) -> None:

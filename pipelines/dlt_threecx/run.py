@@ -185,7 +185,8 @@ class _Run:
 
         def compare(name: str, known: Iterable[Known]) -> None:
             history = StoredPbx(states[name], known, partial(device_rows, destination, name), self._before[name])
-            results[name] = decide(self._readings[name], history, versions, self._accepted, self._config.run.volatile)
+            result = decide(self._readings[name], history, versions, self._accepted, self._config.run.volatile)
+            results[name] = replace(result, is_new=states[name].last is None)
 
         try:
             for name, known in known_devices(destination, names):

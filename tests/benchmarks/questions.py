@@ -149,7 +149,7 @@ def main() -> None:
     print(f"Python {sys.version.split()[0]}, DuckDB {duckdb.__version__}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.folder or Path(name)
-        db = folder / "threecx.duckdb"
+        db = folder / "phones.duckdb"
         if not db.exists():
             # in a process of its own: children are born with the peak of their parent
             sizes = (arguments.devices, arguments.pbxs, arguments.versions)
@@ -158,7 +158,7 @@ def main() -> None:
             writing.join()
         with duckdb.connect(str(db), read_only=True) as connection:
             [(rows, device, mac)] = connection.execute(
-                "select count(*), max(device_id), max_by(mac, device_id) from threecx.threecx.device_versions"
+                "select count(*), max(device_id), max_by(mac, device_id) from phones.threecx.device_versions"
             ).fetchall()
         print(f"{rows:,} versions, {db.stat().st_size / 1e6:,.0f} MB\n\n{'seconds':>8} {'peak MB':>8}  threecx …")
         for line in QUESTIONS.strip().splitlines():

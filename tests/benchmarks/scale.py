@@ -50,7 +50,7 @@ def _grown(db: Path, table: str, copies: int) -> float:
     replaced += [f"{_HASH.format(table=table, text=f'{text} || {name!r}')} as {name}" for name in hashes]
     # in the order of time, as syncs would have written them
     with duckdb.connect(str(db)) as connection:
-        connection.execute("use threecx.threecx")
+        connection.execute("use phones.threecx")
         connection.execute(
             f"insert into {table} select {table}.* replace ({', '.join(replaced)})"
             f" from {table}, range({copies}) as numbers(copy) order by copy, snapshot_id"
@@ -65,7 +65,7 @@ def _size(db: Path) -> int:
 
 def _count(db: Path, table: str) -> int:
     with duckdb.connect(str(db), read_only=True) as connection:
-        (number,) = connection.execute(f"select count(*) from threecx.threecx.{table}").fetchall()[0]
+        (number,) = connection.execute(f"select count(*) from phones.threecx.{table}").fetchall()[0]
         return int(number)
 
 
@@ -83,7 +83,7 @@ def measured(pbxs: int, devices: int, days: int, syncs: int, rows: int) -> Slope
     """Runs the simulation, and prints what it finds."""
     fleets = {f"pbx{number:04}": Fleet(devices, seed=number) for number in range(pbxs)}
     with tempfile.TemporaryDirectory() as name, Simulator(fleets) as simulator:
-        project, db = Path(name), Path(name, "threecx.duckdb")
+        project, db = Path(name), Path(name, "phones.duckdb")
         config = Config(
             project,
             {

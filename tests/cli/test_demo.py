@@ -21,7 +21,7 @@ def test_a_new_folder_and_an_empty_one_get_the_mark(tmp_path: Path) -> None:
 
 def test_an_earlier_demo_is_replaced(tmp_path: Path) -> None:
     _make_room(tmp_path / "demo")
-    (tmp_path / "demo" / "history.duckdb").write_bytes(b"old")
+    (tmp_path / "demo" / "phones.duckdb").write_bytes(b"old")
     _make_room(tmp_path / "demo")
     assert _files(tmp_path / "demo") == {"README.txt": _MARK.encode()}
 

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     well = {number: _phone(number) for number in (WEAK, LONE, *MANY)}
     behind = {number: _phone(number, firmware_available="2") for number in MANY}
     weak = _phone(WEAK, dn_name="Zoë", dn_tags='["WeakPass"]')
-    with empty_history(str(folder / "threecx.duckdb")) as connection:
+    with empty_history(str(folder / "phones.duckdb")) as connection:
         days = [(9.0, "hq", well), (3.0, "hq", {**behind, WEAK: weak, LONE: {"mac": "805EC0000002"}})]
         write_days(connection, [*days, (5.0, "leeds", {LONE: {}})], ledger={"fingerprint_key_id": "k"})
     (folder / ".dlt").mkdir()

@@ -56,7 +56,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
         def synced(days_ago: int) -> None:
             results = sync_pbxs(
                 config,
-                db=past.folder / "threecx.duckdb",
+                db=past.folder / "phones.duckdb",
                 dataset=DATASET,
                 clock_offset=-timedelta(days=days_ago),
             )
@@ -331,9 +331,9 @@ def test_sql_cannot_write_or_reach_anything_else(past: Past, query: str) -> None
 
 
 def test_a_history_whose_views_are_missing_gets_them_from_the_next_sync(past: Past, tmp_path: Path) -> None:
-    (tmp_path / "threecx.duckdb").write_bytes((past.folder / "threecx.duckdb").read_bytes())
-    with duckdb.connect(str(tmp_path / "threecx.duckdb")) as connection:
-        connection.execute("drop view threecx.threecx.pbx_status")
+    (tmp_path / "phones.duckdb").write_bytes((past.folder / "phones.duckdb").read_bytes())
+    with duckdb.connect(str(tmp_path / "phones.duckdb")) as connection:
+        connection.execute("drop view phones.threecx.pbx_status")
     ran = threecx("status", folder=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.endswith("Run threecx sync: it makes the views\n")
@@ -373,7 +373,7 @@ def test_without_a_history_the_first_step_is_named(tmp_path: Path, command: list
     ran = threecx(*command, folder=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        "threecx: error: history threecx.duckdb: there is no such file. "
+        "threecx: error: history phones.duckdb: there is no such file. "
         "Run threecx sync first, or name the right one with --db\n"
     )
     assert list(tmp_path.iterdir()) == []
@@ -381,23 +381,23 @@ def test_without_a_history_the_first_step_is_named(tmp_path: Path, command: list
 
 def test_another_dataset_destination_or_file_is_named(past: Past, tmp_path: Path) -> None:
     ran = past.ask("devices", "--dataset", "phones")
-    assert (ran.code, "dataset 'phones' in threecx.duckdb: there is none" in ran.err) == (2, True)
+    assert (ran.code, "dataset 'phones' in phones.duckdb: there is none" in ran.err) == (2, True)
     ran = past.ask("devices", "--destination", "postgres")
     assert (ran.code, "destination 'postgres'" in ran.err) == (2, True)
-    (tmp_path / "threecx.duckdb").write_text("no database", encoding="utf-8")
+    (tmp_path / "phones.duckdb").write_text("no database", encoding="utf-8")
     ran = threecx("devices", folder=tmp_path)
-    assert (ran.code, ran.out) == (7, "")
-    assert "open threecx.duckdb: " in ran.err
+    assert (ran.code, ran.out) == (2, "")
+    assert "history phones.duckdb: this is not a DuckDB file" in ran.err
 
 
 def test_a_file_of_any_name_is_asked(past: Past, tmp_path: Path) -> None:
-    (tmp_path / 'odd "name".duckdb').write_bytes((past.folder / "threecx.duckdb").read_bytes())
+    (tmp_path / 'odd "name".duckdb').write_bytes((past.folder / "phones.duckdb").read_bytes())
     ran = threecx("devices", "--db", 'odd "name".duckdb', "--format", "json", folder=tmp_path)
     assert (ran.code, len(ran.rows)) == (0, 12)
 
 
 def test_a_question_waits_for_a_writer_and_names_it_in_the_end(past: Past) -> None:
-    with duckdb.connect(str(past.folder / "threecx.duckdb")):
+    with duckdb.connect(str(past.folder / "phones.duckdb")):
         began = time.monotonic()
         ran = past.ask("devices")
     assert (ran.code, ran.out) == (7, "")
@@ -406,7 +406,7 @@ def test_a_question_waits_for_a_writer_and_names_it_in_the_end(past: Past) -> No
 
 
 def test_questions_can_be_asked_at_the_same_time(past: Past) -> None:
-    with duckdb.connect(str(past.folder / "threecx.duckdb"), read_only=True):
+    with duckdb.connect(str(past.folder / "phones.duckdb"), read_only=True):
         assert past.ask("devices").code == 0
 
 

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from dlt_threecx.settings.keys import variable
@@ -15,7 +17,7 @@ from tests.commands import settings_of, threecx
 FIELDS = [
     *("pbx", "status", "reason", "detail", "snapshot_id", "taken_at", "devices", "reported_count"),
     *("added", "changed", "removed", "returned", "refreshed", "rebaselined", "shape_changes"),
-    *("pages", "requests", "walks", "duration_seconds", "chain"),
+    *("pages", "requests", "walks", "duration_seconds", "chain", "exit_code", "retryable"),
 ]
 
 
@@ -23,7 +25,7 @@ def test_one_line_per_pbx_says_what_happened(tmp_path: Path) -> None:
     fleet = Fleet(devices=120)
     with Simulator(fleet) as pbx:
         ran = threecx("sync", folder=tmp_path, **settings_of(pbx))
-        assert (ran.code, ran.err) == (0, "")
+        assert (ran.code, ran.err) == (0, f"A new history begins: {tmp_path / 'phones.duckdb'}\n")
         assert re.fullmatch(r"default: 120 devices, 120 added \(2 pages, \d+\.\d s\) · chain [0-9a-f]{12}\n", ran.out)
         fleet.remove(fleet.ids()[0])
         fleet.update(fleet.ids()[0], {"Registrar": {"IpAddress": "10.0.0.1"}})
@@ -57,8 +59,10 @@ def test_several_pbxs_are_one_object_a_line_and_each_on_its_own(tmp_path: Path) 
             ("leeds", "failed", "protocol"),
         ]
         assert ran.code == 5
-        assert ran.err.startswith("threecx: error: PBX 'leeds': ")
-        assert ran.err.count("\n") == 1
+        assert "\nthreecx: error: PBX 'leeds': " in ran.err
+        assert ran.err.count("\n") == 3
+        assert ran.err.splitlines()[-1] == "threecx: error: 1 of 2 PBXs failed: leeds (protocol)"
+        assert [(row["exit_code"], row["retryable"]) for row in rows] == [(0, False), (5, False)]
         only = threecx("sync", "--pbx", "hq", "--format", "csv", folder=tmp_path, **settings_of(pbx))
         assert [row["pbx"] for row in csv.DictReader(io.StringIO(only.out))] == ["hq"]
 
@@ -102,7 +106,7 @@ def test_db_and_dataset_choose_the_place(tmp_path: Path) -> None:
         assert threecx("sync", *args, folder=tmp_path, **settings_of(pbx)).code == 0
     ran = threecx("sql", "select count(*) as n from device_versions", *args, "--format", "json", folder=tmp_path)
     assert ran.rows == [{"n": 2}]
-    assert not (tmp_path / "threecx.duckdb").exists()
+    assert not (tmp_path / "phones.duckdb").exists()
 
 
 def test_verbose_shows_each_request_and_no_secret(tmp_path: Path) -> None:
@@ -114,3 +118,73 @@ def test_verbose_shows_each_request_and_no_secret(tmp_path: Path) -> None:
         ran = threecx("sync", "--debug", folder=tmp_path, **wrong)
         assert ran.code == 3
         assert "wrong-secret" not in ran.out + ran.err
+
+
+def test_a_relative_db_belongs_to_the_project_wherever_the_command_runs(tmp_path: Path) -> None:
+    project, other = tmp_path / "project", tmp_path / "scratch"
+    (project / "data").mkdir(parents=True)
+    other.mkdir()
+    with Simulator({"hq": Fleet(devices=2), "leeds": Fleet(devices=1)}) as pbx:
+        args = ("sync", "--project", str(project), "--db", "data/phones.duckdb")
+        ran = threecx(*args, "--pbx", "hq", folder=other, **settings_of(pbx))
+        assert (ran.code, ran.err) == (0, f"A new history begins: {project / 'data' / 'phones.duckdb'}\n")
+        ran = threecx(*args, folder=other, **settings_of(pbx))
+        assert (ran.code, ran.err) == (0, "New in this history: leeds\n")
+        assert "hq: 2 devices, nothing new" in ran.out
+        ran = threecx(*args, folder=other, **settings_of(pbx))
+        assert (ran.code, ran.err) == (0, "")
+    assert list(other.iterdir()) == []
+
+
+def test_dlts_own_setting_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text('[destination.duckdb]\ncredentials = "duckdb:///mine.duckdb"\n')
+    with Simulator(Fleet(devices=1)) as pbx:
+        assert threecx("sync", folder=tmp_path, **settings_of(pbx)).code == 0
+    assert threecx("devices", "--format", "ndjson", folder=tmp_path).out.count("\n") == 1
+    assert (tmp_path / "mine.duckdb").exists()
+    assert not (tmp_path / "phones.duckdb").exists()
+
+
+def _sqlite(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\x00" + bytes(4080))
+
+
+def _other_duckdb(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table invoices (id int)")
+
+
+@pytest.mark.parametrize(
+    ("db", "make", "words"),
+    [
+        (":memory:", None, "a history needs a file on this machine"),
+        ("https://example.com/phones.duckdb", None, "a history needs a file on this machine"),
+        ("md:phones", None, "a history needs a file on this machine"),
+        ("", None, "a history needs a file on this machine"),
+        ("letters.db", _sqlite, "this is not a DuckDB file"),
+        ("other.duckdb", _other_duckdb, "this is the DuckDB file of another program"),
+        ("folder", Path.mkdir, "this is a folder"),
+    ],
+)
+def test_a_db_that_cannot_be_ours_is_refused_before_anything_is_read(
+    tmp_path: Path, db: str, make: Callable[[Path], None] | None, words: str
+) -> None:
+    if make:
+        make(tmp_path / db)
+    before = {path: path.read_bytes() if path.is_file() else b"" for path in tmp_path.iterdir()}
+    with Simulator(Fleet(devices=1)) as pbx:
+        ran = threecx("sync", "--db", db, folder=tmp_path, **settings_of(pbx))
+        assert (ran.code, ran.out, pbx.requests) == (2, "", [])
+    assert words in ran.err
+    assert {path: path.read_bytes() if path.is_file() else b"" for path in tmp_path.iterdir()} == before
+
+
+def test_a_history_that_became_garbage_is_exit_7_and_named(tmp_path: Path) -> None:
+    with Simulator(Fleet(devices=1)) as pbx:
+        assert threecx("sync", folder=tmp_path, **settings_of(pbx)).code == 0
+        (tmp_path / "phones.duckdb").write_bytes(b"garbage" * 1000)
+        for command in (["sync"], ["devices"], ["verify"]):
+            ran = threecx(*command, folder=tmp_path, **settings_of(pbx))
+            assert (ran.code, ran.out) == (7, "")
+            assert "open phones.duckdb: it is damaged" in ran.err

@@ -120,8 +120,8 @@ def test_a_key_rotated_while_phones_go_off_line_shows_in_the_history(rig: Rig) -
     result = rig.sync(fingerprint_key="key-two")
     assert {change for _, change, _ in rig.changes(result.row.snapshot_id)} == {"rebaselined"}
     columns = "device_id, online, prov_link_fp"
-    now = rig.rows(f"select {columns} from threecx.threecx.devices order by device_id")
-    history = f"select {columns} from threecx.threecx.device_history where is_current order by device_id"
+    now = rig.rows(f"select {columns} from phones.threecx.devices order by device_id")
+    history = f"select {columns} from phones.threecx.device_history where is_current order by device_id"
     assert rig.rows(history) == now
     assert any(row["prov_link_fp"] for row in now)
 
@@ -133,8 +133,8 @@ def test_an_update_of_the_pbx_while_phones_go_off_line_shows_in_the_history(rig:
         flip = {"Online": not rig.fleet.find(device)["Online"], "Brand": {"New": device}}
         rig.fleet.update(device, flip)
     assert counts(rig.sync()) == {"rebaselined": 180}
-    now = rig.rows("select device_id, online, extra from threecx.threecx.devices order by device_id")
-    history = "select device_id, online, extra from threecx.threecx.device_history where is_current order by device_id"
+    now = rig.rows("select device_id, online, extra from phones.threecx.devices order by device_id")
+    history = "select device_id, online, extra from phones.threecx.device_history where is_current order by device_id"
     assert rig.rows(history) == now
 
 
@@ -189,8 +189,8 @@ def test_a_history_in_another_row_format_is_recorded_anew(tmp_path: Path) -> Non
     for rig in rigs(tmp_path / "formats", Fleet(devices=30)):
         rig.sync()
         old = hashlib.sha256(b"as another release would hash it").hexdigest()
-        rig.write(f"update threecx.threecx.device_versions set row_version = '{old}', tracked_version = '{old}'")
-        rig.write("update threecx.threecx.snapshots set row_format = 0")
+        rig.write(f"update phones.threecx.device_versions set row_version = '{old}', tracked_version = '{old}'")
+        rig.write("update phones.threecx.snapshots set row_format = 0")
         device = rig.fleet.ids()[2]
         rig.fleet.update(device, {"DN": {"Number": "4711"}})
         result = rig.sync()

@@ -60,8 +60,8 @@ def both(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             for fleet in fleets.values():
                 fleet.next_day()
                 fleet.update(fleet.ids()[0], {"Unknown": {"Here": day}, "Registrar": {"Capabilities": day}})
-    with duckdb.connect(str(folder / "threecx.duckdb"), read_only=True) as history:
-        history.execute("use threecx.threecx")
+    with duckdb.connect(str(folder / "phones.duckdb"), read_only=True) as history:
+        history.execute("use phones.threecx")
         history.execute("set TimeZone = 'UTC'")
         server.copy(history)
     server.execute(*view_statements("postgres", "threecx"))
@@ -75,8 +75,8 @@ def both(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_says_the_same(both: tuple[Path, Postgres], view: str) -> None:
     folder, server = both
-    with duckdb.connect(str(folder / "threecx.duckdb"), read_only=True) as history:
-        history.execute("use threecx.threecx")
+    with duckdb.connect(str(folder / "phones.duckdb"), read_only=True) as history:
+        history.execute("use phones.threecx")
         history.execute("set TimeZone = 'UTC'")
         here = _rows(history.execute(f"select * from {view}"))
     with server.connection() as connection, connection.cursor() as cursor:
@@ -124,11 +124,11 @@ def test_every_command_says_the_same(both: tuple[Path, Postgres], command: str) 
 def test_python_says_the_same(both: tuple[Path, Postgres], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, server = both
     answers = []
-    for destination, schema in (("duckdb", "threecx.threecx"), ("postgres", "threecx")):
+    for destination, schema in (("duckdb", "phones.threecx"), ("postgres", "threecx")):
         if destination == "postgres":
             for name, value in server.environ.items():
                 monkeypatch.setenv(name, value)
-        with dlt_threecx.open_history(folder, db="threecx.duckdb", destination=destination) as history:
+        with dlt_threecx.open_history(folder, db="phones.duckdb", destination=destination) as history:
             tables = [history.devices(), history.devices(at="0h"), history.changes(), history.findings()]
             counted = history.sql(f"select pbx, count(*) as n from {schema}.devices group by pbx order by pbx")
             answers.append([[table.column_names, table.to_pylist()] for table in (*tables, counted)])
@@ -136,10 +136,10 @@ def test_python_says_the_same(both: tuple[Path, Postgres], monkeypatch: pytest.M
 
 
 def _begin(folder: Path) -> str:
-    with duckdb.connect(str(folder / "threecx.duckdb"), read_only=True) as history:
+    with duckdb.connect(str(folder / "phones.duckdb"), read_only=True) as history:
         history.execute("set TimeZone = 'UTC'")
         (begin,) = history.execute(
-            "select max(m) from (select min(taken_at) as m from threecx.threecx.snapshots group by pbx)"
+            "select max(m) from (select min(taken_at) as m from phones.threecx.snapshots group by pbx)"
         ).fetchall()[0]
         return f"{begin:%Y-%m-%dT%H:%M:%S.%f}Z"
 
@@ -174,8 +174,8 @@ def test_days_are_loaded_as_they_are_in_duckdb(empty: Postgres, pbx: Simulator, 
     assert [here for here, _ in reports] == [there for _, there in reports]
     assert [report["changed"] > 0 for report in reports[2][0]] == [True, True]
     asked = "select pbx, device_id, change, row_version, changed_fields, extra from device_versions"
-    with duckdb.connect(str(tmp_path / "threecx.duckdb"), read_only=True) as history:
-        history.execute("use threecx.threecx")
+    with duckdb.connect(str(tmp_path / "phones.duckdb"), read_only=True) as history:
+        history.execute("use phones.threecx")
         here = sorted(map(repr, history.execute(asked).fetchall()))
     assert sorted(map(repr, empty.rows(asked))) == here
     assert threecx("verify", folder=tmp_path, **empty.environ).code == 0
@@ -263,7 +263,7 @@ def test_a_question_can_only_read(both: tuple[Path, Postgres], monkeypatch: pyte
     folder, server = both
     for name, value in server.environ.items():
         monkeypatch.setenv(name, value)
-    location = HistoryLocation(folder / "threecx.duckdb", destination="postgres", project=folder)
+    location = HistoryLocation(folder / "phones.duckdb", destination="postgres", project=folder)
     before = server.rows("select count(*) from snapshots")
     for sql in (
         "delete from threecx.snapshots",

@@ -91,7 +91,7 @@ def _dictionary(found: Described) -> Iterator[str]:
         yield from (f"## {_called(name)}", "", f"{purpose(name)[0].upper()}{purpose(name)[1:]}.", "")
         if name in MACROS:
             yield f"Ask it like a table: `from {name}('2026-11-03 07:00')`. Its schema has to be the current one, as it"
-            yield "is in `threecx sql`; elsewhere say `use threecx.threecx;` first."
+            yield "is in `threecx sql`; elsewhere say `use threecx;` first."
             yield ""
         shared = [column for column in columns if column in _DEVICE_COLUMNS]
         if any(columns[column] != types[column] for column in shared) or len(shared) < len(_DEVICE_COLUMNS):

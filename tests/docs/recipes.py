@@ -34,14 +34,14 @@ _EXCERPT_WIDTH = 118
 
 
 class DemoHistory:
-    """A folder with the `threecx.duckdb` of the demo, and what the demo printed."""
+    """A folder with the `phones.duckdb` of the demo, and what the demo printed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ran = threecx("demo", folder=folder)
         assert self.ran.code == 0, self.ran.err
-        self.db = folder / "threecx.duckdb"
-        shutil.copy(folder / "demo" / "history.duckdb", self.db)
+        self.db = folder / "phones.duckdb"
+        shutil.copy(folder / "demo" / "phones.duckdb", self.db)
         with open_history(HistoryLocation(self.db)) as history:
             _, rows = history.rows(
                 "select started_at, coalesce(taken_at, started_at) from snapshots order by snapshot_id"

@@ -56,7 +56,7 @@ def test_every_command_works_as_printed(tmp_path: Path, pbx: Simulator) -> None:
         assert ran.code == 0, f"{command}\n{ran.err}"
         assert not _TROUBLE.search(ran.err), f"{command}\n{ran.err}"
     assert {command.split()[0] for command in commands} == {"threecx", "install"}
-    assert (project / "threecx.duckdb").exists()
+    assert (project / "phones.duckdb").exists()
 
 
 def _set_up(project: Path, pbx: Simulator) -> None:

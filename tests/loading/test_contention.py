@@ -176,7 +176,7 @@ def test_a_project_that_cannot_be_written_is_told(rig: Rig) -> None:
     with pytest.raises(DestinationError, match=r"^write below .*lost.*: Not a directory\. Mend that, and run"):
         lost.sync()
     lost.work.unlink()
-    lost.db = lost.project / "file" / "threecx.duckdb"
+    lost.db = lost.project / "file" / "phones.duckdb"
     lost.db.parent.write_text("no folder")
     with pytest.raises(DestinationError, match=r"^open .*Check the path, its permissions and the disk$"):
         lost.sync()
@@ -204,7 +204,7 @@ def test_a_file_that_is_no_database_is_told_and_left_alone(rig: Rig) -> None:
     other = Rig(rig.project, rig.fleet, rig.simulator)
     other.db = rig.project / "unlocked.duckdb"
     other.db.write_text("somebody's letter " * 500)
-    with pytest.raises(DestinationError, match="not a valid DuckDB database file"):
+    with pytest.raises(SettingsError, match="this is not a DuckDB file"):
         other.sync()
     assert other.db.read_text() == "somebody's letter " * 500
 
@@ -218,14 +218,14 @@ def test_a_dataset_that_dlt_would_rename_is_refused(rig: Rig, dataset: str) -> N
 def test_a_destination_that_fails_in_mid_load_is_told_until_it_is_mended(rig: Rig) -> None:
     new = rig.fleet.add({"Registrar": None})["Id"]
     before, ledger = rig.versions(), rig.ledger()
-    rig.write("alter table threecx.threecx.device_versions alter mac set not null")
+    rig.write("alter table phones.threecx.device_versions alter mac set not null")
     for what in ("the package of this run", "a package that an earlier run left"):
         with pytest.raises(DestinationError, match=f"^load of {what}: the destination failed") as raised:
             rig.sync()
         assert "NOT NULL constraint failed: device_versions.mac" in str(raised.value)
         assert "Mend the destination and run again: that finishes this load first" in str(raised.value)
         assert rig.ledger() == ledger
-    rig.write("alter table threecx.threecx.device_versions alter mac drop not null")
+    rig.write("alter table phones.threecx.device_versions alter mac drop not null")
     assert counts(rig.sync()) == {}
     assert rig.versions()[: len(before)] == before
     assert [row["change"] for row in rig.versions()[len(before) :]] == ["removed", "added"]

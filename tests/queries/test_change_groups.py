@@ -111,7 +111,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for firmware in ("1", "2")
     )
-    with empty_history(str(folder / "threecx.duckdb")) as connection:
+    with empty_history(str(folder / "phones.duckdb")) as connection:
         write_days(connection, [(9, "hq", old), (3, "hq", new)])
     return folder
 

@@ -93,7 +93,7 @@ DAYS: list[Day] = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("diff")
-    with empty_history(str(folder / "threecx.duckdb")) as connection:
+    with empty_history(str(folder / "phones.duckdb")) as connection:
         write_days(connection, DAYS)
     return folder
 

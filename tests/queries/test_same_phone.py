@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dlt_threecx.queries.device_lookup import DeviceKey
-from dlt_threecx.queries.same_phone import Elsewhere, elsewhere, macs_of
+from dlt_threecx.queries.device_story import Elsewhere, elsewhere, macs_of
 from tests.commands import threecx
 from tests.literal import days_ago, empty_history, write_days
 
@@ -53,7 +53,7 @@ def test_an_address_that_many_may_have_is_nobodys(mac: str | None) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("same")
     phone = {"mac": MAC, "dn_number": "101"}
-    with empty_history(str(folder / "threecx.duckdb")) as connection:
+    with empty_history(str(folder / "phones.duckdb")) as connection:
         days = [
             (9.0, "hq", {1: phone, 3: {"mac": OTHER}}),
             (7.0, "hq", {2: {**phone, "dn_number": "102"}, 3: {"mac": OTHER}}),

@@ -67,7 +67,7 @@ def _report(rig: Rig, name: str, *args: str) -> str:
 
 def _sql(rig: Rig, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(rig.db), read_only=True) as connection:
-        connection.execute("use threecx.threecx")
+        connection.execute("use phones.threecx")
         connection.execute("set TimeZone = 'UTC'")
         return connection.execute(sql, list(values)).fetchall()
 
@@ -184,10 +184,10 @@ def test_a_page_of_an_earlier_time_has_the_inventory_of_then(written: Rig) -> No
 
 
 def test_an_edited_history_is_told_first(written: Rig, tmp_path: Path) -> None:
-    copy = tmp_path / "threecx.duckdb"
+    copy = tmp_path / "phones.duckdb"
     copy.write_bytes(written.db.read_bytes())
     with duckdb.connect(str(copy)) as connection:
-        connection.execute("update threecx.threecx.device_versions set model = 'X' where pbx = 'hq'")
+        connection.execute("update phones.threecx.device_versions set model = 'X' where pbx = 'hq'")
     report.main(["--db", str(copy), "--output", str(tmp_path / "page.html")], standalone_mode=False)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.index("The history was edited, or is damaged.") < page.index("<h2>")

@@ -96,9 +96,9 @@ def destination(rig: Rig) -> list[str]:
     other.db = rig.project / "letter.duckdb"
     other.db.write_text("somebody's letter " * 500)
     said.append(told(rig, other.sync))
-    other.db = rig.project / "nowhere" / "threecx.duckdb"
+    other.db = rig.project / "nowhere" / "phones.duckdb"
     said.append(told(rig, other.sync))
-    rig.write("alter table threecx.threecx.snapshots drop column chain")
+    rig.write("alter table phones.threecx.snapshots drop column chain")
     said.append(told(rig, rig.sync))
     return said
 

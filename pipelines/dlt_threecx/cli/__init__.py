@@ -41,7 +41,7 @@ Exit codes: 0 done, 2 usage or settings, 3 credentials, 4 unreachable, 5 not pro
 Examples:
   threecx simulate --devices 500        a 3CX to try, on this machine
   threecx check                         are the settings right?
-  threecx sync                          read all devices into threecx.duckdb
+  threecx sync                          read all devices into phones.duckdb
   threecx changes --since 7d            what changed this week?
 """
 

@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.queries.times import parsed_age, parsed_time
+from dlt_threecx.settings.duckdb_path import duckdb_path
 
 __all__ = ["Age", "Part", "Time", "connecting", "talking", "with_format", "with_location", "with_pbx"]
 
@@ -120,14 +121,12 @@ def with_format(command: Command) -> Command:
 
 
 def with_location(command: Command) -> Command:
-    """`--db`, `--destination`, `--dataset` and `--project`, together as the argument `place`."""
+    """`--db`, `--destination`, `--dataset` and `--project`, together as the argument `location`."""
 
     @click.option(
         "--db",
-        type=click.Path(dir_okay=False, path_type=Path),
-        default="threecx.duckdb",
         metavar="FILE",
-        help="DuckDB file of the history. Default: threecx.duckdb.",
+        help="DuckDB file of the history, in the folder of --project. Default: that of the settings, or phones.duckdb.",
     )
     @click.option(
         "--destination", metavar="NAME", help="A destination of dlt. Default: that of the settings, or duckdb."
@@ -135,11 +134,12 @@ def with_location(command: Command) -> Command:
     @click.option("--dataset", default="threecx", metavar="NAME", help="Schema of the history. Default: threecx.")
     @connecting
     @functools.wraps(command)
-    def placed(*args: Any, db: Path, destination: str | None, dataset: str, project: Path, **kwargs: Any) -> Any:
+    def placed(*args: Any, db: str | None, destination: str | None, dataset: str, project: Path, **kwargs: Any) -> Any:
         if destination is None:
             from dlt_threecx.settings.config import load_destination
 
             destination = load_destination(project, os.environ)
-        return command(*args, location=HistoryLocation(db, dataset, destination, project), **kwargs)
+        file = duckdb_path(project, os.environ, db) if destination == DUCKDB else project
+        return command(*args, location=HistoryLocation(file, dataset, destination, project), **kwargs)
 
     return placed

@@ -24,7 +24,7 @@ __all__ = ["RESULT_FIELDS", "Accepted", "SyncResult", "decide"]
 RESULT_FIELDS = (
     "pbx", "status", "reason", "detail", "snapshot_id", "taken_at", "devices", "reported_count", "added", "changed",
     "removed", "returned", "refreshed", "rebaselined", "shape_changes", "pages", "requests", "walks",
-    "duration_seconds", "chain",
+    "duration_seconds", "chain", "exit_code", "retryable",
 )  # fmt: skip
 """What a run reports of each PBX."""
 
@@ -44,15 +44,27 @@ class SyncResult:
     row: LedgerRow
     shape_changes: tuple[str, ...] = ()
     error: ThreecxError | None = None
+    is_new: bool = False
+    """The history had nothing of this PBX before."""
 
     @property
     def exit_code(self) -> int:
         """0, or the code of the error."""
         return self.error.exit_code if self.error else 0
 
+    @property
+    def retryable(self) -> bool:
+        """The same run may succeed some minutes later without anybody doing anything."""
+        return self.error is not None and self.error.retryable
+
     def report(self) -> dict[str, Any]:
         """RESULT_FIELDS and their values."""
-        values = {**self.row.values(), "shape_changes": list(self.shape_changes)}
+        values = {
+            **self.row.values(),
+            "shape_changes": list(self.shape_changes),
+            "exit_code": int(self.exit_code),
+            "retryable": self.retryable,
+        }
         return {name: values[name] for name in RESULT_FIELDS}
 
 

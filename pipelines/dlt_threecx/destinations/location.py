@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,12 @@ class HistoryLocation:
     def is_lake(self) -> bool:
         """Whether it is files."""
         return self.destination == LAKE
+
+    @property
+    def work_folder(self) -> Path:
+        """`PROJECT/.threecx/DESTINATION-HASH`; one per place to load to, so that packages never go astray."""
+        where = f"{self.db.resolve()}/{self.dataset}" if self.destination == DUCKDB else self.dataset
+        return self.project / ".threecx" / f"{self.destination}-{hashlib.sha256(where.encode()).hexdigest()[:10]}"
 
     def __str__(self) -> str:
         return str(self.db) if self.destination == DUCKDB else f"destination '{self.destination}'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlt_threecx.destinations.base import Destination, History
+from dlt_threecx.destinations.db_check import check_db_content, check_db_file
 from dlt_threecx.destinations.duckdb_file import DuckDbFile, open_duckdb_history
 from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.source.errors import SettingsError
@@ -20,6 +21,7 @@ WAIT_SECONDS = 5.0
 def open_history(location: HistoryLocation, *, wait_seconds: float = WAIT_SECONDS) -> History:
     """The history at a place. Raises SettingsError when there is none, DestinationError when it is busy."""
     if location.destination == DUCKDB:
+        check_db_file(location)
         return open_duckdb_history(location, wait_seconds)
     from dlt_threecx.settings.dlt_environment import dlt_settings_of  # imports dlt
 
@@ -74,7 +76,10 @@ def check_destination(location: HistoryLocation) -> None:
             "this is no usable name",
             "Use lower-case letters and digits, beginning with a letter, with single '_' in between",
         )
-    if location.destination != DUCKDB:
+    if location.destination == DUCKDB:
+        check_db_file(location)
+        check_db_content(location)
+    else:
         from dlt_threecx.destinations.dlt_destination import client_of  # imports dlt
         from dlt_threecx.settings.dlt_environment import dlt_settings_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,19 +9,17 @@ from contextlib import contextmanager
 
 import fasteners
 
-from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
+from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError
 
 __all__ = ["WorkFolder", "private_files"]
 
 
 class WorkFolder:
-    """`PROJECT/.threecx/DESTINATION-HASH`; one per place to load to, so that packages never go astray."""
+    """The folder that a place has for its runs."""
 
     def __init__(self, location: HistoryLocation) -> None:
-        where = f"{location.db.resolve()}/{location.dataset}" if location.destination == DUCKDB else location.dataset
-        name = f"{location.destination}-{hashlib.sha256(where.encode()).hexdigest()[:10]}"
-        self.path = location.project / ".threecx" / name
+        self.path = location.work_folder
         self.spool = self.path / "spool"
         self.pipelines = self.path / "dlt"
 

@@ -1,17 +1,25 @@
-"""The story of a device out of its intervals and changes: what happened when, and how long it stayed so."""
+"""The story of a device: what happened when, how long it stayed so, and where else the same phone is or was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-__all__ = ["Event", "events"]
+from dlt_threecx.queries.device_lookup import DeviceKey
+
+__all__ = ["SAME_COLUMNS", "Elsewhere", "Event", "elsewhere", "events", "macs_of"]
 
 _FINGERPRINT = "_fp"
 _ANEW = "recorded anew, the device did not change"
 _TOLD = ("mac", "vendor", "model", "firmware_version", "ip_address", "dn_number", "dn_name")
 """Columns in which a device that comes or comes back is described."""
+
+SAME_COLUMNS = ("pbx", "device_id", "valid_from", "valid_to", "mac", "dn_number", "dn_name")
+"""The columns of `device_history` that `elsewhere` needs."""
+
+_MAC = re.compile(r"(?!0{12}|F{12})[0-9A-F]{12}")
 
 
 class Event(NamedTuple):
@@ -65,3 +73,41 @@ def _arrow(field: str, old: Any, new: Any) -> str:
 
 def _text(value: Any) -> str:
     return "–" if value in (None, "") else str(value)
+
+
+class Elsewhere(NamedTuple):
+    """A phone under another Id than the one that was asked for."""
+
+    key: DeviceKey
+    mac: str
+    dn_number: str | None
+    dn_name: str | None
+    """What it was called there last."""
+    since: datetime
+    until: datetime | None
+    """None: it is there still."""
+
+
+def macs_of(intervals: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The MAC addresses in these rows of `device_history` that can be those of one phone."""
+    return {row["mac"] for row in intervals if row["mac"] and _MAC.fullmatch(row["mac"])}
+
+
+def elsewhere(key: DeviceKey, macs: Collection[str], intervals: Iterable[Mapping[str, Any]]) -> list[Elsewhere]:
+    """Where phones with these MAC addresses are or were besides `key`, by time; intervals come by device and time."""
+    found: dict[tuple[DeviceKey, str], Elsewhere] = {}
+    for other, row in _others(key, macs, intervals):
+        known = found.get((other, row["mac"]))
+        since = known.since if known else row["valid_from"]
+        last = Elsewhere(other, row["mac"], row["dn_number"], row["dn_name"], since, row["valid_to"])
+        found[other, row["mac"]] = last
+    return sorted(found.values(), key=lambda one: (one.since, one.key))
+
+
+def _others(
+    key: DeviceKey, macs: Collection[str], intervals: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[DeviceKey, Mapping[str, Any]]]:
+    for row in intervals:
+        other = DeviceKey(row["pbx"], row["device_id"])
+        if other != key and row["mac"] in macs:
+            yield other, row

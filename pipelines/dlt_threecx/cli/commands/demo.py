@@ -21,6 +21,7 @@ from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.settings.config import load_config
+from dlt_threecx.settings.duckdb_path import DEFAULT_DB
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.errors import SettingsError
@@ -76,7 +77,7 @@ def demo(devices: int, folder: Path) -> None:
     on another it is upgraded. Nothing leaves this machine.
     """
     _make_room(folder)
-    db = folder / "history.duckdb"
+    db = folder / DEFAULT_DB
     fleet = Fleet(devices=devices, seed=3)
     with Simulator(fleet) as pbx, _steps() as told:
         environ = {

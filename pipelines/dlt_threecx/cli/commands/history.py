@@ -16,9 +16,7 @@ from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.queries.device_lookup import DeviceKey, device_text, find_devices, find_macs
-from dlt_threecx.queries.device_story import Event, events
-from dlt_threecx.queries.same_phone import COLUMNS as SAME
-from dlt_threecx.queries.same_phone import Elsewhere, elsewhere, macs_of
+from dlt_threecx.queries.device_story import SAME_COLUMNS, Elsewhere, Event, elsewhere, events, macs_of
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.queries.times import duration_text
 from dlt_threecx.tables import DEVICE_COLUMNS
@@ -61,7 +59,10 @@ def history(device: str, pbx: tuple[str, ...], location: HistoryLocation, form: 
         changes = _by_device(_CHANGE, _rows(past, keys, _CHANGE, "device_changes", "changed_at", "field", tracked=True))
         macs = {key: macs_of(lines) for key, lines in intervals.items()}
         same = find_macs(past, set().union(*macs.values()))
-        others = [dict(zip(SAME, row, strict=True)) for row in _rows(past, same, SAME, "device_history", "valid_from")]
+        others = [
+            dict(zip(SAME_COLUMNS, row, strict=True))
+            for row in _rows(past, same, SAME_COLUMNS, "device_history", "valid_from")
+        ]
     now = datetime.now(UTC)
     stories = [
         _story(lines, events(lines, changes.get(key, []), now), elsewhere(key, macs[key], others))

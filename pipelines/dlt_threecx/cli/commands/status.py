@@ -66,7 +66,8 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
     removed = {row[0] for row in rows if configured and row[0] not in configured}
     for name in sorted(removed):
         stderr.note(
-            f"PBX '{name}' is in the history, but not in the settings: no run reads it, and nothing was retired."
+            f"PBX '{name}' is in the history, but not in the settings: it is no longer read; "
+            "its devices stay as last seen."
         )
     latest = dict.fromkeys(pbx or configured) | {row[0]: row[columns.index("last_complete_at")] for row in rows}
     if max_age is None:

@@ -17,7 +17,7 @@ from dlt_threecx.cli import stderr
 from dlt_threecx.cli.options import Part, talking, with_format, with_location, with_pbx
 from dlt_threecx.cli.output import Format, write_rows
 from dlt_threecx.compare.guards import GUARDS
-from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.queries.json_value import plain
 from dlt_threecx.settings.config import Shard, load_config
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from dlt_threecx.snapshot.reading import Progress
 
 __all__ = ["sync"]
+
+_NAMED = 5
+"""Of PBXs that are new, up to this many are named."""
 
 
 @click.command(
@@ -97,6 +100,9 @@ def sync(
         )
     _write(results, form)
     sys.stdout.flush()
+    _tell_of_new(location, results)
+    if not pbx and shard is None:
+        _tell_of_removed(location, config.pbxs)
     for result in results:
         if result.error:
             stderr.error(f"PBX '{result.row.pbx}': {result.error}", plain(result.report()))
@@ -104,8 +110,10 @@ def sync(
             stderr.event(f"PBX '{result.row.pbx}' was read", plain(result.report()))
     if config.run.publish and (last := read_outcome(WorkFolder(location).path)) and last.error:
         stderr.warning(f"the history is complete, the copy in {last.folder} is as it was: {last.error}")
-    if not pbx and shard is None:
-        _tell_of_removed(location, config.pbxs)
+    failed = [result for result in results if result.error]
+    if failed and len(results) > 1:
+        names = ", ".join(f"{result.row.pbx} ({result.row.reason})" for result in failed)
+        stderr.error(f"{len(failed)} of {len(results)} PBXs failed: {names}")
     return max((result.exit_code for result in results), default=0)
 
 
@@ -133,6 +141,16 @@ def _line(result: SyncResult) -> str:
     return f"{row.pbx}: {what} ({pages}{walks}, {row.duration_seconds or 0:.1f} s) · chain {row.chain[:12]}"
 
 
+def _tell_of_new(location: HistoryLocation, results: Sequence[SyncResult]) -> None:
+    new = [result.row.pbx for result in results if result.is_new]
+    if len(new) == len(results):
+        where = location.db.resolve() if location.destination == DUCKDB else f"{location}, dataset {location.dataset}"
+        stderr.note(f"A new history begins: {where}")
+    elif new:
+        more = f" and {len(new) - _NAMED} more" if len(new) > _NAMED else ""
+        stderr.note(f"New in this history: {', '.join(new[:_NAMED])}{more}")
+
+
 def _tell_of_removed(location: HistoryLocation, names: Container[str]) -> None:
     """A line for each PBX that the history knows and the settings do not."""
     try:
@@ -144,7 +162,7 @@ def _tell_of_removed(location: HistoryLocation, names: Container[str]) -> None:
         return
     for name in gone:
         stderr.note(
-            f"PBX '{name}' is in the history, but not in the settings: it was not read, and nothing was retired."
+            f"PBX '{name}' is in the history, but not in the settings: it was not read; its devices stay as last seen."
         )
 
 
