@@ -10,6 +10,7 @@ with the state that held when it began: a PBX whose history has grown since is r
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sync_pbxs"]
 
+_log = logging.getLogger(__name__)
 _NOTHING_ACCEPTED = Accepted()
 _Read = Callable[[Config], list[Reading]]
 _READINGS = 3
@@ -197,7 +199,8 @@ class _Run:
             versions.close()
         in_order = [results[name] for name in names]
         loader.load([result.row for result in in_order], versions, states)
-        destination.create_views()
+        for problem in destination.create_views():
+            _log.warning("%s", problem)
         return in_order
 
 

@@ -10,6 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from dlt_threecx.destinations.duckdb_views import update_views
+from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.open import open_history
 from dlt_threecx.simulator import Fleet, Simulator
 from tests.rig import Rig
 
@@ -55,3 +58,63 @@ def test_devices_as_of_needs_no_current_schema(synced: Rig, tmp_path: Path) -> N
         assert len(_answer(sql, *before)) == devices, sql
     with duckdb.connect(str(synced.db), read_only=True) as connection:
         assert len(connection.execute(f"from threecx.devices_as_of({AT})").fetchall()) == devices
+
+
+def test_a_view_or_macro_that_lies_is_named_and_made_again(synced: Rig) -> None:
+    devices = synced.rows("from phones.threecx.devices")
+    (comment,) = synced.rows("select comment from duckdb_views() where view_name = 'devices'")
+    synced.write(
+        "use phones.threecx",
+        "create or replace view devices as select * from device_history where false",
+        f"comment on view devices is '{comment['comment']}'",
+        "create or replace macro devices_as_of(at_time, catalog := null) as table select 1 as device_id",
+        "drop view findings",
+        "create macro greatest(a, b) as a",
+    )
+    with open_history(HistoryLocation(synced.db)) as history:
+        assert history.differing_views() == ["devices", "findings", "devices_as_of", "threecx.greatest"]
+    synced.write("drop macro phones.threecx.greatest")
+    synced.sync()
+    with open_history(HistoryLocation(synced.db)) as history:
+        assert history.differing_views() == []
+    assert len(synced.rows("from phones.threecx.devices")) >= len(devices) - 1
+
+
+def test_a_copy_of_the_file_under_another_name_has_the_same_views(synced: Rig, tmp_path: Path) -> None:
+    backup = Path(shutil.copy(synced.db, tmp_path / 'it\'s a "backup".duckdb'))
+    with open_history(HistoryLocation(backup)) as history:
+        assert history.differing_views() == []
+        assert len(list(history.rows("from devices_as_of('2100-01-01')")[1])) > 0
+
+
+def test_what_cannot_be_replaced_is_told_and_does_not_fail_the_sync(
+    synced: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    synced.write("use phones.threecx", "drop view findings", "create table findings (mine int)")
+    assert synced.sync().error is None
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        'view findings is not that of this release: Catalog Error: Existing object "findings" is of type Table, '
+        "trying to replace with type View"
+    )
+    synced.write("drop table phones.threecx.findings")
+    synced.sync()
+
+
+def test_every_table_view_and_column_has_its_comment_and_a_run_without_news_writes_none(synced: Rig) -> None:
+    missing = synced.rows(
+        "select table_name, column_name from duckdb_columns() where schema_name = 'threecx' and comment is null"
+        " and not starts_with(table_name, '_dlt')"
+    )
+    assert missing == []
+    asked = "select comment from duckdb_columns() where table_name = 'devices' and column_name = 'pbx'"
+    assert synced.rows(asked) == [{"comment": "name of the PBX in the settings"}]
+    (purpose,) = synced.rows("select comment from duckdb_views() where view_name = 'devices'")
+    assert purpose == {"comment": "one row per device that is there now"}
+    with duckdb.connect(str(synced.db)) as connection:
+        connection.execute("checkpoint")
+        assert update_views(connection, "threecx") == []
+        connection.execute("checkpoint")
+        before = connection.execute("select wal_size from pragma_database_size()").fetchall()
+        assert update_views(connection, "threecx") == []
+        assert connection.execute("select wal_size from pragma_database_size()").fetchall() == before

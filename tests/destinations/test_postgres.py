@@ -19,7 +19,7 @@ import pytest
 import dlt_threecx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
-from dlt_threecx.destinations.warehouse import Warehouse
+from dlt_threecx.destinations.postgres import Postgres as PostgresDestination
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.errors import QueryError
 from dlt_threecx.views.views import VIEWS, view_statements
@@ -245,7 +245,7 @@ def test_loads_wait_for_each_other(
     environ = settings_of(pbx) | empty.environ
     for name, value in empty.environ.items():
         monkeypatch.setenv(name, value)
-    held = Warehouse(HistoryLocation(tmp_path, destination="postgres"), wait_seconds=1)
+    held = PostgresDestination(HistoryLocation(tmp_path, destination="postgres"), wait_seconds=1)
     ran = threecx("sync", folder=tmp_path, SOURCES__THREECX__BUSY_TIMEOUT_SECONDS="0.5", **environ)
     assert (ran.code, ran.out) == (7, "")
     assert ran.err == (
@@ -329,3 +329,90 @@ def test_no_secret_is_written_or_said(empty: Postgres, pbx: Simulator, tmp_path:
     assert "pw-secret" not in ran.out + ran.err
     for (table,) in empty.rows("select table_name from information_schema.tables where table_schema = 'threecx'"):
         assert "pw-secret" not in repr(empty.rows(f"select * from threecx.{table}"))
+
+
+# the views
+
+
+@pytest.fixture
+def opened(both: tuple[Path, Postgres], monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresDestination]:
+    """The history of some days, open for loading, with the views and comments of this release."""
+    folder, server = both
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    location = HistoryLocation(folder / "threecx.duckdb", destination="postgres", project=folder)
+    destination = PostgresDestination(location, wait_seconds=5)
+    assert destination.create_views() == []
+    yield destination
+    server.execute("drop schema if exists bi cascade")
+    assert destination.create_views() == []
+    destination.close()
+
+
+def test_a_view_or_function_that_lies_is_named_and_made_again(
+    opened: PostgresDestination, both: tuple[Path, Postgres]
+) -> None:
+    folder, server = both
+    devices = server.rows("select count(*) from devices")
+    server.execute(
+        _lie(server, "devices"),
+        "create function devices_as_of(at_time text) returns int language sql as 'select 1'",
+    )
+    assert server.rows("select count(*) from devices") == [(0,)]
+    with open_history(HistoryLocation(folder / "x", destination="postgres", project=folder)) as history:
+        assert history.differing_views() == ["devices", "devices_as_of"]
+    assert opened.create_views() == []
+    assert opened.differing_views() == []
+    assert server.rows("select count(*) from devices") == devices
+
+
+def _lie(server: Postgres, view: str) -> str:
+    """A statement that gives the view the same columns and comments, and no rows."""
+    ((definition,),) = server.rows(f"select pg_get_viewdef('{view}'::regclass)")
+    return f"create or replace view {view} as select * from ({definition.rstrip(';')}) v where false"
+
+
+def test_views_are_replaced_under_what_others_built_on_them(
+    opened: PostgresDestination, both: tuple[Path, Postgres]
+) -> None:
+    _, server = both
+    server.execute("create schema bi", "create view bi.mine as select mac from threecx.devices")
+    server.execute(_lie(server, "devices"))
+    assert opened.create_views() == []
+    assert server.rows("select count(*) > 0 from bi.mine") == [(True,)]
+    # A release with other columns: it cannot be replaced in place, and is not dropped.
+    server.execute(
+        "drop view findings",
+        "create view findings as select 1 as rule",
+        "create view bi.old as table threecx.findings",
+    )
+    (problem,) = opened.create_views()
+    assert problem == (
+        "these views are not those of this release: findings. PostgreSQL says: cannot drop view findings "
+        "because other objects depend on it. view bi.old depends on view findings. Drop what depends on them, "
+        "run threecx sync, and create it again"
+    )
+    assert server.rows("select count(*) > 0 from bi.mine") == [(True,)]
+
+
+def test_devices_as_of_is_a_function(opened: PostgresDestination, both: tuple[Path, Postgres]) -> None:
+    _, server = both
+    asked = "select pbx, device_id, mac from threecx.devices_as_of('2100-01-01') order by 1, 2"
+    assert server.rows(asked) == server.rows("select pbx, device_id, mac from devices order by 1, 2")
+    assert server.rows("select count(*) from threecx.devices_as_of('2020-01-01')") == [(0,)]
+
+
+def test_every_table_view_and_column_has_its_comment(opened: PostgresDestination, both: tuple[Path, Postgres]) -> None:
+    _, server = both
+    missing = server.rows(
+        "select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0"
+        " where c.relnamespace = 'threecx'::regnamespace and c.relkind in ('r', 'v') and c.relname <> '_dlt_loads'"
+        " and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)"
+    )
+    assert missing == []
+    asked = "select col_description('devices'::regclass, 1), obj_description('devices'::regclass, 'pg_class')"
+    assert server.rows(asked) == [("name of the PBX in the settings", "one row per device that is there now")]
+    written = "select xmin::text, * from pg_description order by objoid, objsubid"
+    before = server.rows(written)
+    assert opened.create_views() == []
+    assert server.rows(written) == before

@@ -55,6 +55,10 @@ class History(ABC):
         return _arrow_table(*self.query(sql))
 
     @abstractmethod
+    def differing_views(self) -> list[str]:
+        """The views and macros that are missing or are not those of this release, by the database's own words."""
+
+    @abstractmethod
     def close(self) -> None:
         """Closes the connection."""
 
@@ -93,15 +97,15 @@ class Destination(ABC):
         """The rows of a query, some thousands at a time."""
 
     @abstractmethod
-    def create_views(self) -> None:
-        """Creates the views, unless those that are there were made by the same statements.
+    def create_views(self) -> list[str]:
+        """Creates or replaces the views and macros that differ from those of this release, and their comments.
 
-        So a run whose package is loaded has nothing more to write, as a rule, and nothing that could fail.
+        Everything is loaded by then, so a view that cannot be made is no error: returns what to tell, a line each.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Gives it back."""
+        """Ends the connection."""
 
     def has_package(self, load_id: str) -> bool:
         """Whether a package was loaded completely."""

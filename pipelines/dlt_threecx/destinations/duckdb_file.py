@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import duckdb
 
 from dlt_threecx.destinations.base import Database, History, Row
+from dlt_threecx.destinations.duckdb_views import STORAGE, differing_views, update_views
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.source.errors import QueryError, SettingsError, quoted
-from dlt_threecx.views.views import VIEWS, view_statements
+from dlt_threecx.views.views import VIEWS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,8 +31,6 @@ _HOLDER = re.compile(r"(?:held in|already open in)\s+(.+?) \(PID (\d+)\)")
 _RETRY_SECONDS = 0.1
 _BATCH = 10_000
 _FIRST_SYNC = "Run threecx sync first, or name the right one with {}"
-_OLD_ENOUGH: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.2.0"}
-"""New files get a format that every DuckDB from 1.2 on can open. A file keeps the format that it was created with."""
 _READ_ONLY: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
     "python_enable_replacements": False,
@@ -50,7 +48,7 @@ class DuckDbFile(Database):
     def __init__(self, db: Path, dataset: str, *, wait_seconds: float, read_only: bool = False) -> None:
         self.dataset = dataset
         self.connection = _connected(
-            lambda: duckdb.connect(str(db), read_only=read_only, config=_OLD_ENOUGH),
+            lambda: duckdb.connect(str(db), read_only=read_only, config=STORAGE),
             db,
             wait_seconds,
             cannot="Check the path, its permissions and the disk",
@@ -58,8 +56,7 @@ class DuckDbFile(Database):
         )
         self.connection.execute("set TimeZone = 'UTC'")
         row = self.connection.execute("select current_database()").fetchone()
-        self._catalog = str(row[0]) if row else ""
-        self.schema = f'{_quoted(self._catalog)}."{dataset}"'
+        self.schema = f'{_quoted(str(row[0]) if row else "")}."{dataset}"'
 
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline: this very connection."""
@@ -94,33 +91,16 @@ class DuckDbFile(Database):
         """Runs a statement."""
         self.connection.execute(sql, list(params))
 
-    def create_views(self) -> None:
-        """Creates the views, unless those that are there were made by the same statements."""
-        statements = view_statements(dataset=self.dataset, catalog=self._catalog)
-        mark = f"threecx {hashlib.sha256(''.join(statements).encode()).hexdigest()[:16]}"
-        there = self.connection.execute(
-            "select count(*) from duckdb_views()"
-            " where database_name = current_database() and schema_name = ? and comment = ?",
-            [self.dataset, mark],
-        ).fetchone()
-        if there == (len(VIEWS),):
-            return
-        comments = (f"comment on view {name} is '{mark}'" for name in VIEWS)
-        self.connection.begin()
-        try:
-            for statement in (f"use {self.schema}", *statements, *comments):
-                self.connection.execute(statement)
-        except duckdb.Error:
-            self.connection.rollback()
-            raise
-        self.connection.commit()
+    def create_views(self) -> list[str]:
+        """Creates or replaces the views, macros and comments that differ; returns what could not be made."""
+        return update_views(self.connection, self.dataset)
 
 
 class DuckDbHistory(History):
     """The history behind a DuckDB connection, to read only."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
+        self._connection, self._dataset = connection, dataset
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of a query. Raises QueryError with the database's own words."""
@@ -148,6 +128,11 @@ class DuckDbHistory(History):
     def arrow_query(self, sql: str) -> pa.Table:
         """The answer to anybody's query, as a pyarrow Table."""
         return self.arrow(sql)
+
+    def differing_views(self) -> list[str]:
+        """The views and macros that are missing or are not those of this release."""
+        with _own_errors():
+            return differing_views(self._connection, self._dataset)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -185,7 +170,7 @@ def open_duckdb_history(location: HistoryLocation, wait_seconds: float) -> DuckD
     except BaseException:
         connection.close()
         raise
-    return DuckDbHistory(connection)
+    return DuckDbHistory(connection, location.dataset)
 
 
 def _connected(

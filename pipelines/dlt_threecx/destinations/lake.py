@@ -60,8 +60,9 @@ class Lake(Destination):
     def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Any) -> None:
         """Nothing: files are written again under the same name, and what comes twice no view shows twice."""
 
-    def create_views(self) -> None:
+    def create_views(self) -> list[str]:
         """Nothing: they are made whenever the files are opened to be asked."""
+        return []
 
     def close(self) -> None:
         """Ends the connection."""
@@ -82,7 +83,7 @@ class LakeHistory(DuckDbHistory):
         connection.execute(f"use {location.dataset}")
         for statement in view_statements(dataset=location.dataset):
             connection.execute(statement)
-        super().__init__(connection)
+        super().__init__(connection, location.dataset)
 
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of anybody's query."""

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from dlt_threecx.tables import DATASET
 
-__all__ = ["DUCKDB", "LAKE", "HistoryLocation"]
+__all__ = ["DUCKDB", "LAKE", "POSTGRES", "HistoryLocation"]
 
 DUCKDB = "duckdb"
 """The destination that needs nothing but a file."""
 
 LAKE = "filesystem"
 """The destination that is files in a folder or a bucket."""
+
+POSTGRES = "postgres"
+"""The only database whose own ways are known here."""
 
 
 @dataclass(frozen=True)

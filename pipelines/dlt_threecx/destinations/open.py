@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from dlt_threecx.destinations.base import Destination, History
 from dlt_threecx.destinations.db_check import check_db_content, check_db_file
 from dlt_threecx.destinations.duckdb_file import DuckDbFile, open_duckdb_history
-from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
+from dlt_threecx.destinations.location import DUCKDB, POSTGRES, HistoryLocation
 from dlt_threecx.source.errors import SettingsError
+
+if TYPE_CHECKING:
+    from dlt_threecx.destinations.warehouse import Warehouse
 
 __all__ = ["WAIT_SECONDS", "check_destination", "open_destination", "open_for_reading", "open_history"]
 
@@ -32,7 +36,7 @@ def open_history(location: HistoryLocation, *, wait_seconds: float = WAIT_SECOND
             return LakeHistory(location)
         from dlt_threecx.destinations.warehouse import WarehouseHistory
 
-        return WarehouseHistory(location, wait_seconds=wait_seconds)
+        return WarehouseHistory(_warehouse(location, wait_seconds, read_only=True), location)
 
 
 def open_destination(location: HistoryLocation, *, wait_seconds: float) -> Destination:
@@ -43,9 +47,15 @@ def open_destination(location: HistoryLocation, *, wait_seconds: float) -> Desti
         from dlt_threecx.destinations.lake import Lake  # imports dlt
 
         return Lake(location)
-    from dlt_threecx.destinations.warehouse import Warehouse  # imports dlt
+    return _warehouse(location, wait_seconds, read_only=False)
 
-    return Warehouse(location, wait_seconds=wait_seconds)
+
+def _warehouse(location: HistoryLocation, wait_seconds: float, *, read_only: bool) -> Warehouse:
+    from dlt_threecx.destinations.postgres import Postgres  # imports dlt
+    from dlt_threecx.destinations.warehouse import Warehouse
+
+    kind = Postgres if location.destination == POSTGRES else Warehouse
+    return kind(location, wait_seconds=wait_seconds, read_only=read_only)
 
 
 def open_for_reading(location: HistoryLocation, *, wait_seconds: float) -> Destination | None:
@@ -59,9 +69,7 @@ def open_for_reading(location: HistoryLocation, *, wait_seconds: float) -> Desti
     with dlt_settings_of(location.project):
         if location.is_lake:
             return open_destination(location, wait_seconds=wait_seconds)
-        from dlt_threecx.destinations.warehouse import Warehouse
-
-        return Warehouse(location, wait_seconds=wait_seconds, read_only=True)
+        return _warehouse(location, wait_seconds, read_only=True)
 
 
 def check_destination(location: HistoryLocation) -> None:

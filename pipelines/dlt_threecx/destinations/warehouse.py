@@ -6,16 +6,12 @@ Credentials are dlt's own business: section `destination.NAME` of its settings, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from hashlib import sha256
-from itertools import count
 from typing import Any
 
-from dlt.common.destination.exceptions import (
-    DestinationUndefinedEntity,
-)
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 
 from dlt_threecx.destinations.base import Database, History, Row
 from dlt_threecx.destinations.dlt_destination import client_of
@@ -28,8 +24,6 @@ from dlt_threecx.views.views import VIEWS, view_statements
 __all__ = ["Warehouse", "WarehouseHistory"]
 
 _BATCH = 10_000
-_MARK = "threecx_views"
-"""A view of one row, which says what statements made the others."""
 
 
 class Warehouse(Database):
@@ -47,24 +41,12 @@ class Warehouse(Database):
         self._client = client.sql_client
         self._password = getattr(getattr(client.config, "credentials", None), "password", None)
         self.dialect: str = self._client.capabilities.sqlglot_dialect or ""
-        self._numbers = count()
-        with self._told(f"connection to {location}", f"Check [destination.{self._name}] in the settings of dlt"):
+        with self._own_errors(f"connection to {location}", f"Check [destination.{self._name}] in the settings of dlt"):
             self._client.open_connection()
-        if self.dialect == "postgres":
-            self._prepare_postgres(wait_seconds, read_only=read_only)
+        self._prepare(wait_seconds, read_only=read_only)
 
-    def _prepare_postgres(self, wait_seconds: float, *, read_only: bool) -> None:
-        self._client.execute_sql("set time zone 'UTC'")
-        if read_only:
-            self._client.execute_sql("set default_transaction_read_only = on")
-            return
-        with self._told(
-            f"load into destination '{self._name}'",
-            "Nothing was written. Run again when no other sync loads into it, or raise busy_timeout_seconds",
-        ):
-            self._client.execute_sql(f"set lock_timeout = {max(1, round(wait_seconds * 1000))}")
-            self._client.execute_sql(f"select pg_advisory_lock(hashtext('threecx {self.dataset}'))")
-            self._client.execute_sql("set lock_timeout = default")
+    def _prepare(self, wait_seconds: float, *, read_only: bool) -> None:
+        """What a database needs before the first statement."""
 
     def close(self) -> None:
         """Ends the connection."""
@@ -93,25 +75,30 @@ class Warehouse(Database):
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Runs a statement of ours."""
-        with self._told():
+        with self._own_errors():
             self._client.execute_sql(transpile(sql, self.dialect, self.dataset, params))
 
-    def create_views(self) -> None:
-        """Creates the views, unless those that are there were made by the same statements."""
-        statements = view_statements(self.dialect, self.schema)
-        mark = sha256("".join(statements).encode()).hexdigest()[:16]
-        if self._found(f"select made_by from {self.schema}.{_MARK}") == [(mark,)]:  # noqa: S608
-            return
-        dropped = [f"drop view if exists {self.schema}.{name}" for name in (_MARK, *reversed(VIEWS))]
-        marked = f"create view {self.schema}.{_MARK} as select '{mark}' as made_by"
-        in_one = self._client.capabilities.supports_ddl_transactions
-        with self._told(), self._client.begin_transaction() if in_one else nullcontext():
-            for statement in (*dropped, *statements, marked):
-                self._client.execute_sql(statement)
+    def create_views(self) -> list[str]:
+        """Creates or replaces all views; returns what could not be made.
+
+        How such a database reports the definition of a view is not known here, so there is nothing to compare.
+        """
+        problems = []
+        for name, statement in zip(VIEWS, view_statements(self.dialect, self.schema), strict=False):
+            try:
+                with self._own_errors():
+                    self._client.execute_sql(statement)
+            except DestinationError as error:
+                problems.append(f"view {name} could not be made: {error.got}")
+        return problems
+
+    def differing_views(self) -> list[str]:
+        """Empty: how such a database reports the definition of a view is not known here."""
+        return []
 
     def _found(self, sql: str) -> list[Row] | None:
         """The few rows of a query of ours, None when there is no such table."""
-        with self._told():
+        with self._own_errors():
             try:
                 return [
                     tuple(row) for row in self._client.execute_sql(transpile(sql, self.dialect, self.dataset)) or ()
@@ -121,7 +108,7 @@ class Warehouse(Database):
 
     def _answers(self, sql: str) -> Iterator[Any]:
         """First the names of the columns, then row after row."""
-        with self._told(), self._cursor(sql) as cursor:
+        with self._own_errors(), self._cursor(sql) as cursor:
             rows = cursor.fetchmany(_BATCH)
             yield [str(column[0]) for column in cursor.description or ()]
             while rows:
@@ -130,20 +117,11 @@ class Warehouse(Database):
 
     @contextmanager
     def _cursor(self, sql: str) -> Iterator[Any]:
-        if self.dialect != "postgres":
-            with self._client.execute_query(sql) as cursor:
-                yield cursor
-            return
-        # Kept by the server: the rows of a long history do not all come here at once.
-        cursor = self._client.native_connection.cursor(name=f"threecx_{next(self._numbers)}", withhold=True)
-        cursor.execute(sql)
-        try:
+        with self._client.execute_query(sql) as cursor:
             yield cursor
-        finally:
-            cursor.close()
 
     @contextmanager
-    def _told(self, asked: str = "", do: str = "Look at its own log, mend it, and run again") -> Iterator[None]:
+    def _own_errors(self, asked: str = "", do: str = "Look at its own log, fix it, and run again") -> Iterator[None]:
         """Errors of dlt and of any driver as ours."""
         try:
             yield
@@ -160,10 +138,10 @@ class Warehouse(Database):
 class WarehouseHistory(History):
     """The history in such a destination, to read only."""
 
-    def __init__(self, location: HistoryLocation, *, wait_seconds: float) -> None:
-        self._warehouse = Warehouse(location, wait_seconds=wait_seconds, read_only=True)
-        if not self._warehouse.has_dataset():
-            self._warehouse.close()
+    def __init__(self, warehouse: Warehouse, location: HistoryLocation) -> None:
+        self._warehouse = warehouse
+        if not warehouse.has_dataset():
+            warehouse.close()
             raise SettingsError(
                 f"dataset '{location.dataset}' in {location}",
                 "there is none",
@@ -183,6 +161,10 @@ class WarehouseHistory(History):
             return self._warehouse.answer(sql)
         except DestinationError as error:
             raise QueryError("the query", error.got, "Fix the query") from error
+
+    def differing_views(self) -> list[str]:
+        """The views and functions that are missing or are not those of this release."""
+        return self._warehouse.differing_views()
 
     def close(self) -> None:
         """Ends the connection."""

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from dlt_threecx.tables import LEDGER, TABLES, VERSIONS
 from dlt_threecx.views.views import MACROS, VIEWS, view_purpose
 
-__all__ = ["RELATIONS", "VIEW_COLUMNS", "column_meaning", "purpose"]
+__all__ = ["RELATIONS", "VIEW_COLUMNS", "Comment", "changed_comments", "column_meaning", "purpose"]
 
 RELATIONS = (*TABLES, *VIEWS, *MACROS)
 """Every table, view and macro that people may ask, in the order in which they are explained."""
@@ -91,3 +94,27 @@ def column_meaning(relation: str, column: str) -> str:
         own = {known.name: known.meaning for known in TABLES[relation]} | _DLT_COLUMNS
         return own[column]
     return VIEW_COLUMNS.get(relation, {}).get(column) or _SHARED[column]
+
+
+class Comment(NamedTuple):
+    """The comment on a table, view, macro or column, as the destination has it."""
+
+    relation: str
+    column: str | None
+    """None for the comment on the relation itself."""
+    text: str | None
+
+
+def changed_comments(there: Sequence[Comment]) -> list[Comment]:
+    """The comments that are to be written: those that differ from what this dictionary says."""
+    wanted = [Comment(relation, column, _comment(relation, column)) for relation, column, _ in there]
+    return [comment for comment, old in zip(wanted, there, strict=True) if comment.text not in (None, old.text)]
+
+
+def _comment(relation: str, column: str | None) -> str | None:
+    """Without the backticks of Markdown; None for a column that is not ours."""
+    try:
+        text = purpose(relation) if column is None else column_meaning(relation, column)
+    except KeyError:
+        return None
+    return text.replace("`", "")

@@ -11,7 +11,17 @@ from pathlib import Path
 from dlt_threecx.findings import filled
 from dlt_threecx.tables import DATASET, DEVICE_COLUMNS, LEDGER, VERSIONS, TableColumn, category, finished_loads
 
-__all__ = ["MACROS", "VIEWS", "macro_text", "view_purpose", "view_statements"]
+__all__ = [
+    "FUNCTION_PARAMETERS",
+    "MACROS",
+    "MACRO_PARAMETERS",
+    "VIEWS",
+    "function_result",
+    "macro_text",
+    "view_purpose",
+    "view_queries",
+    "view_statements",
+]
 
 VIEWS = (
     "complete_snapshots",
@@ -31,8 +41,17 @@ MACROS = ("devices_as_of",)
 _MACRO_COLUMNS = {"devices_as_of": ("pbx", "device_id", "snapshot_id", "taken_at")}
 """Macro → its columns before the device columns."""
 
+MACRO_PARAMETERS = ("at_time", "catalog")
+"""Of a macro in DuckDB; `catalog` is only needed where the file is attached under another name than its own."""
+
+FUNCTION_PARAMETERS = "at_time timestamp with time zone"
+"""Of a function in PostgreSQL."""
+
+_QUERIES_ALONE = ("duckdb", "postgres")
+"""Dialects for which sqlglot carries the query only; for others the whole statement."""
+
 _POSTGRES_TYPES = {
-    "text": "varchar",
+    "text": "character varying",
     "bigint": "bigint",
     "double": "double precision",
     "bool": "boolean",
@@ -73,39 +92,54 @@ def view_statements(
 ) -> list[str]:
     """Statements that create all views and macros, or replace them, in `schema` (as SQL has it, quoted if need be).
 
-    `dialect` is a name that sqlglot knows; without macros in it, only PostgreSQL gets functions for them. For DuckDB
-    `catalog` is the name of the file, and `dataset` that of the schema.
+    `dialect` is a name that sqlglot knows. Macros become functions in PostgreSQL, and are left out in other dialects.
+    For DuckDB `catalog` is the name of the file, and `dataset` that of the schema.
     """
     prefix = f"{schema}." if schema else ""
-    # In a view DuckDB looks for unqualified names in the view's own schema, under whatever name the file is attached.
-    inner = "" if dialect == "duckdb" else prefix
-    views = [f"create or replace view {prefix}{name} as\n{_text(name, inner, dialect)}" for name in VIEWS]
+    if dialect not in _QUERIES_ALONE:
+        views = [f"create or replace view {prefix}{name} as\n{_text(name, prefix, dialect)}" for name in VIEWS]
+        return [_carried(view, dialect) for view in views]
+    queries = view_queries(dialect, prefix, dataset=dataset, catalog=catalog)
+    return [_statement(name, queries[name], dialect, prefix) for name in (*VIEWS, *MACROS)]
+
+
+def view_queries(dialect: str, prefix: str = "", *, dataset: str = DATASET, catalog: str = DATASET) -> dict[str, str]:
+    """The queries of all views and macros of DuckDB or PostgreSQL, by name; `prefix` is `threecx.`, for example.
+
+    In a view DuckDB looks for unqualified names in the view's own schema, under whatever name the file is attached.
+    """
+    if dialect != "duckdb":
+        return {name: _carried(_text(name, prefix, dialect), dialect) for name in (*VIEWS, *MACROS)}
+    views = {name: _text(name, "", dialect) for name in VIEWS}
+    return views | {name: _duckdb_macro(name, dataset, catalog) for name in MACROS}
+
+
+def _statement(name: str, query: str, dialect: str, prefix: str) -> str:
+    if name in VIEWS:
+        return f"create or replace view {prefix}{name} as\n{query}"
     if dialect == "duckdb":
-        return [*views, *(_duckdb_macro(name, prefix, dataset, catalog) for name in MACROS)]
-    carried = [_carried(view, dialect) for view in views]
-    return [*carried, *(_postgres_function(name, prefix) for name in MACROS)] if dialect == "postgres" else carried
+        return f"create or replace macro {prefix}{name}({', '.join(MACRO_PARAMETERS)} := null) as table\n{query}"
+    return (
+        f"create or replace function {prefix}{name}({FUNCTION_PARAMETERS}) returns {function_result(name)}\n"
+        f"language sql stable as $${query}$$"
+    )
 
 
-def _duckdb_macro(name: str, prefix: str, dataset: str, catalog: str) -> str:
-    """A macro has no schema of its own in which it looks for names, so it says where they are.
+def _duckdb_macro(name: str, dataset: str, catalog: str) -> str:
+    """A macro has no schema of its own in which DuckDB looks for names, so it says where they are.
 
     That is the current catalog when the schema is the current one, else the catalog that has the name of the file.
     """
     quoted = catalog.replace("'", "''")
     where = f"coalesce(catalog, case when current_schema() = '{dataset}' then current_database() else '{quoted}' end)"
     table = f"query_table('\"' || replace({where}, '\"', '\"\"') || '\".{dataset}.\\1')"
-    text = re.sub(r"\{schema\}(\w+)", table, _text(name, "{schema}", "duckdb"))
-    return f"create or replace macro {prefix}{name}(at_time, catalog := null) as table\n{text}"
+    return re.sub(r"\{schema\}(\w+)", table, _text(name, "{schema}", "duckdb"))
 
 
-def _postgres_function(name: str, prefix: str) -> str:
+def function_result(name: str) -> str:
+    """What a function of PostgreSQL returns, as PostgreSQL writes it."""
     types = {column.name: _POSTGRES_TYPES[column.type] for column in (*LEDGER, *VERSIONS)}
-    columns = ", ".join(f"{column} {types[column]}" for column in (*_MACRO_COLUMNS[name], *_NAMES))
-    body = _carried(_text(name, prefix, "postgres"), "postgres")
-    return (
-        f"create or replace function {prefix}{name}(at_time timestamp with time zone) returns table ({columns})\n"
-        f"language sql stable as $$\n{body}\n$$"
-    )
+    return f"TABLE({', '.join(f'{column} {types[column]}' for column in (*_MACRO_COLUMNS[name], *_NAMES))})"
 
 
 def macro_text(name: str, dialect: str, schema: str) -> str:

@@ -1,0 +1,145 @@
+"""The views and macros in a DuckDB file, compared with those of this release, and made anew where they differ."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+
+from dlt_threecx.errors import first_line
+from dlt_threecx.tables import TABLES
+from dlt_threecx.views.dictionary import RELATIONS, Comment, changed_comments
+from dlt_threecx.views.views import MACRO_PARAMETERS, MACROS, VIEWS, view_queries, view_statements
+
+__all__ = ["STORAGE", "differing_views", "update_views"]
+
+STORAGE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.2.0"}
+"""New files get a format that every DuckDB from 1.2 on can open. A file keeps the format that it was created with."""
+
+_HEAD = re.compile(r"CREATE VIEW \S+ AS ")
+_CATALOG = re.compile(r"ELSE '((?:[^']|'')*)' END")
+_FORM = ("query_location", "query_location_length", "materialized")
+_HERE = "database_name = current_database() and schema_name = $dataset"
+_DEFINITIONS = f"""
+    select view_name, sql, null from duckdb_views() where {_HERE}
+    union all
+    select function_name, macro_definition, parameters from duckdb_functions()
+    where {_HERE} and function_type = 'table_macro'
+"""  # noqa: S608  constants
+_SHADOWS = f"""
+    select distinct f.schema_name || '.' || f.function_name from duckdb_functions() f
+    where f.database_name = current_database() and f.function_name in (
+        select function_name from duckdb_functions() where internal
+    ) and not ({_HERE} and f.function_name in ({", ".join(f"'{name}'" for name in MACROS)}))
+        and f.schema_name in ($dataset, 'main') and not f.internal
+    order by 1
+"""  # noqa: S608  constants
+_COMMENTS = f"""
+    select table_name, null, comment from duckdb_tables() where {_HERE}
+    union all select view_name, null, comment from duckdb_views() where {_HERE}
+    union all select function_name, null, comment from duckdb_functions()
+    where {_HERE} and function_type = 'table_macro'
+    union all select table_name, column_name, comment from duckdb_columns() where {_HERE}
+"""  # noqa: S608  constants
+
+
+def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, catalog: str | None = None) -> list[str]:
+    """The views and macros of a dataset that are missing or are not those of this release.
+
+    `catalog` is the name of the file that the macros have to know; None allows any, because a file may be copied.
+    A macro that takes the place of one of DuckDB's own functions is among them: views would use it.
+    """
+    cursor = connection.cursor()
+    there: dict[str, list[tuple[str, list[str] | None]]] = {}
+    for name, text, parameters in cursor.execute(_DEFINITIONS, {"dataset": dataset}).fetchall():
+        there.setdefault(name, []).append((_HEAD.sub("", text).rstrip(";"), parameters))
+    if catalog is None:
+        known = next((_CATALOG.search(text) for name in MACROS for text, _ in there.get(name, ())), None)
+        catalog = known[1].replace("''", "'") if known else dataset
+    wanted = view_queries("duckdb", dataset=dataset, catalog=catalog)
+
+    def is_ours(name: str) -> bool:
+        parameters = list(MACRO_PARAMETERS) if name in MACROS else None
+        return [named for _, named in there.get(name, ())] == [parameters] and (
+            _meaning(cursor, there[name][0][0]) == _meaning(cursor, _as_reported(cursor, wanted[name]))
+        )
+
+    shadows = [name for (name,) in cursor.execute(_SHADOWS, {"dataset": dataset}).fetchall()]
+    return [*(name for name in (*VIEWS, *MACROS) if not is_ours(name)), *shadows]
+
+
+def update_views(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+    """Creates or replaces the views and macros that differ, and the comments; returns what could not be made."""
+    (catalog,) = connection.execute("select current_database()").fetchone() or ("",)
+    differing = differing_views(connection, dataset, catalog=catalog)
+    quoted = catalog.replace('"', '""')
+    connection.execute(f'use "{quoted}"."{dataset}"')
+    statements = dict(zip((*VIEWS, *MACROS), view_statements(dataset=dataset, catalog=catalog), strict=True))
+    problems = []
+    for name in differing:
+        if name not in statements:
+            problems.append(f"macro {name} takes the place of a function of DuckDB, and views use it: drop it")
+            continue
+        try:
+            connection.execute(statements[name])
+        except duckdb.Error as error:
+            problems.append(f"view {name} is not that of this release: {first_line(error)}")
+    _write_comments(connection, dataset)
+    return problems
+
+
+def _as_reported(cursor: duckdb.DuckDBPyConnection, query: str) -> str:
+    """A query in the words in which DuckDB reports a view that was just created by it."""
+    (text,) = cursor.execute("select json_deserialize_sql(json_serialize_sql(?))", [query]).fetchone() or ("",)
+    return str(text)
+
+
+def _meaning(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
+    """What DuckDB parses a query to, without what a file does not keep as it was."""
+    (parsed,) = cursor.execute("select json_serialize_sql(?)", [query]).fetchone() or ("null",)
+    return _canonical(json.loads(parsed))
+
+
+def _canonical(node: Any) -> Any:
+    """Without places in the text, hints, the letter case of types, and how a long `union all` is nested."""
+    if isinstance(node, list):
+        return [_canonical(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if _is_plain_union_all(node):
+        return ["union all", *_parts(node)]
+    content = {name: _canonical(value) for name, value in node.items() if name not in _FORM}
+    return json.dumps(content).lower() if node.get("class") == "TYPE" else content
+
+
+def _parts(node: dict[str, Any]) -> Iterator[Any]:
+    for part in node.get("children") or (node["left"], node["right"]):
+        if _is_plain_union_all(part):
+            yield from _parts(part)
+        else:
+            yield _canonical(part)
+
+
+def _is_plain_union_all(node: dict[str, Any]) -> bool:
+    is_union_all = node.get("setop_type") == "UNION" and node.get("setop_all")
+    return bool(is_union_all and not node["modifiers"] and not node["cte_map"]["map"])
+
+
+def _write_comments(connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
+    rows = connection.execute(_COMMENTS, {"dataset": dataset}).fetchall()
+    statements = [
+        _comment_statement(comment)
+        for comment in changed_comments([Comment(*row) for row in rows if row[0] in RELATIONS])
+    ]
+    if statements:
+        connection.execute(";\n".join(("begin", *statements, "commit")))
+
+
+def _comment_statement(comment: Comment) -> str:
+    kind = "table" if comment.relation in TABLES else "macro table" if comment.relation in MACROS else "view"
+    on = f"column {comment.relation}.{comment.column}" if comment.column else f"{kind} {comment.relation}"
+    text = (comment.text or "").replace("'", "''")
+    return f"comment on {on} is '{text}'"
