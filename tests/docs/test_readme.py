@@ -1,7 +1,6 @@
 """What README.md tells its readers to do works as it is printed, and its links lead somewhere."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +12,7 @@ from dlt_threecx.cli import COMMANDS
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
-from tests.commands import ROOT
+from tests.commands import ROOT, settings_of
 from tests.shell import shell
 
 README = ROOT / "README.md"
@@ -23,7 +22,8 @@ DOCUMENTS = [
 
 MAKE = {"make demo": "threecx demo", "make test": "python -m pytest"}
 """What these run in the environment that they make: the tests run just now, the demo with `make check`."""
-ACTIVATE = ". .venv/bin/activate"
+INSTALL = ("pipx install .", "uv tool install .")
+"""tests/test_repository.py installs the wheel."""
 
 _TROUBLE = re.compile(r"error|warning|traceback|exception", re.IGNORECASE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -46,29 +46,16 @@ def pbx() -> Iterator[Simulator]:
 
 
 def test_every_command_works_as_printed(tmp_path: Path, pbx: Simulator) -> None:
-    project = tmp_path / "project"
-    shutil.copytree(ROOT / ".dlt", project / ".dlt", ignore=shutil.ignore_patterns("secrets.toml"))
-    commands = [line for line in _steps() if line not in MAKE and line != ACTIVATE]
+    commands = [line for line in _steps() if line not in MAKE and line not in INSTALL]
+    assert commands[0] == "threecx init"
     for command in commands:
-        if command == "threecx check":
-            _set_up(project, pbx)
-        ran = shell(command, folder=project)
+        # without a terminal `init` asks nothing: it takes the answers from the environment
+        answers = settings_of(pbx) if command == "threecx init" else {}
+        ran = shell(command, folder=tmp_path, **answers)
         assert ran.code == 0, f"{command}\n{ran.err}"
         assert not _TROUBLE.search(ran.err), f"{command}\n{ran.err}"
-    assert {command.split()[0] for command in commands} == {"threecx", "install"}
-    assert (project / "phones.duckdb").exists()
-
-
-def _set_up(project: Path, pbx: Simulator) -> None:
-    """Does what the README says about the two files, with the simulator's values."""
-    secrets = project / ".dlt" / "secrets.toml"
-    text = secrets.read_text(encoding="utf-8")
-    for value in (pbx.client_id, pbx.client_secret):
-        text = text.replace("<configure me>", value, 1)
-    secrets.write_text(text, encoding="utf-8")
-    config = project / ".dlt" / "config.toml"
-    section = re.sub(r'"https://[^"]*"', f'"{pbx.base_url}"', _blocks("toml")[0])
-    config.write_text(config.read_text(encoding="utf-8").replace("[sources.threecx]\n", section, 1), encoding="utf-8")
+    assert {command.split()[0] for command in commands} == {"threecx"}
+    assert (tmp_path / "phones.duckdb").exists()
 
 
 def test_the_make_targets_do_what_the_test_takes_for_them() -> None:
