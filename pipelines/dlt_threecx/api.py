@@ -198,9 +198,9 @@ def _project(project: Folder) -> Path:
 
 
 def _location(project: Path, db: Folder | None, destination: str | None, dataset: str) -> HistoryLocation:
-    chosen = destination or load_destination(project, os.environ)
-    file = duckdb_path(project, os.environ, None if db is None else str(db)) if chosen == DUCKDB else project
-    return HistoryLocation(file, dataset, chosen, project)
+    destination = destination or load_destination(project, os.environ)
+    file = duckdb_path(project, os.environ, None if db is None else os.fspath(db)) if destination == DUCKDB else project
+    return HistoryLocation(file, dataset, destination, project)
 
 
 def _check_accepted(guards: Collection[str], because: str | None) -> None:

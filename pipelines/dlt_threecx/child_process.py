@@ -17,7 +17,6 @@ from typing import BinaryIO, NamedTuple
 
 from dlt_threecx.compare.decide import Accepted, SyncResult
 from dlt_threecx.destinations.location import HistoryLocation
-from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import Config
 from dlt_threecx.source.errors import ExitCode, ThreecxError
@@ -42,7 +41,7 @@ class Job(NamedTuple):
 def sync_in_child(job: Job) -> list[SyncResult]:
     """Does the same as `sync_pbxs`, and raises the same errors. What is logged goes to stderr."""
     location = HistoryLocation(job.db, job.dataset, job.config.destination, job.config.project)
-    with _turns[WorkFolder(location).path.absolute()]:
+    with _turns[location.work_folder.absolute()]:
         # Secrets are in the job, so it goes through a pipe. -P: the working folder brings no modules.
         ended = subprocess.run(  # noqa: S603  this Python, and no shell
             [sys.executable, "-P", "-c", _START],
