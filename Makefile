@@ -31,6 +31,7 @@ check: $(READY) ## format, lint, types, layers and generated documents
 
 bench: $(READY) ## how fast, and how much memory
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.publication
 
 # in one process: others do not print what they measure
 prove: $(READY) $(SPARK) ## the long proofs: many random histories, walks and crashes

@@ -93,7 +93,7 @@ _VERSIONS = """
 """
 
 
-def _write_history(db: Path, devices: int, pbxs: int, versions: int) -> None:
+def write_history(db: Path, devices: int, pbxs: int, versions: int) -> None:
     sizes = {"hours": HOURS, "devices": devices, "pbxs": pbxs, "versions": versions}
     with empty_history(str(db)) as connection:
         for text in (_SNAPSHOTS, _VERSIONS):
@@ -123,7 +123,7 @@ QUESTIONS = """
 """
 
 
-def _measured(folder: Path, arguments: Sequence[str]) -> tuple[float, float]:
+def measured(folder: Path, arguments: Sequence[str]) -> tuple[float, float]:
     """Seconds and peak MB of one command."""
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -153,7 +153,7 @@ def main() -> None:
         if not db.exists():
             # in a process of its own: children are born with the peak of their parent
             sizes = (arguments.devices, arguments.pbxs, arguments.versions)
-            writing = get_context("spawn").Process(target=_write_history, args=(db, *sizes))
+            writing = get_context("spawn").Process(target=write_history, args=(db, *sizes))
             writing.start()
             writing.join()
         with duckdb.connect(str(db), read_only=True) as connection:
@@ -164,7 +164,7 @@ def main() -> None:
         for line in QUESTIONS.strip().splitlines():
             question = line.strip().format(device=device, mac=mac)
             if arguments.only in question:
-                seconds, peak_mb = _measured(folder, shlex.split(question))
+                seconds, peak_mb = measured(folder, shlex.split(question))
                 print(f"{seconds:>8.2f} {peak_mb:>8.0f}  {question}", flush=True)
 
 
