@@ -28,6 +28,7 @@ from dlt_threecx.compare.versions_file import VersionsFile
 from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.destinations.open import check_destination, open_destination, open_for_reading
 from dlt_threecx.errors import DestinationError, OvertakenError, first_line
+from dlt_threecx.evidence.heads_file import append_heads
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.announce import announce_after_sync
@@ -76,6 +77,8 @@ def sync_pbxs(
             partial(read_all, folder=work.spool, progress=progress, clock_offset=clock_offset),
         )
         ping.finished(results)
+    if config.run.heads_file:
+        append_heads(config.run.heads_file, [result.row for result in results])
     if config.run.publish:
         publish_after_sync(location, config.run.publish, work.path, config.run.busy_timeout_seconds)
     announce_after_sync(config, location, work.path / "notify")

@@ -23,6 +23,10 @@ COMMANDS = {
     "history": ("dlt_threecx.cli.commands.history:history", "The story of one device."),
     "findings": ("dlt_threecx.cli.commands.findings:findings", "What somebody should look at."),
     "verify": ("dlt_threecx.cli.commands.verify:verify", "Tell whether the history is what was written."),
+    "evidence": (
+        "dlt_threecx.cli.commands.evidence:evidence",
+        "Pack the devices of a time with the proof behind them.",
+    ),
     "report": ("dlt_threecx.cli.commands.report:report", "Write the history as an HTML page."),
     "notify": ("dlt_threecx.cli.commands.notify:notify", "Send what is news; say nothing when there is none."),
     "schedule": ("dlt_threecx.cli.commands.schedule:schedule", "Print what runs the sync of this project every day."),

@@ -85,6 +85,8 @@ class RunConfig:
     """How long to wait for a destination that somebody else uses."""
     table_format: TableFormat = "parquet"
     """What the files of the destination `filesystem` are: parquet, delta or iceberg."""
+    heads_file: Path | None = None
+    """File that gets the head of every chain after a sync; keep a copy where nobody can write to the history."""
     notify: tuple[str, ...] = field(default=(), repr=False)
     """Addresses of Apprise that get the news after a sync."""
     notify_severity: Severity = "high"
@@ -202,8 +204,9 @@ def _run(layers: Layers) -> RunConfig:
             given[key] = word
     given["notify"] = tuple(dict.fromkeys(default.value("notify") or ()))
     given["ping_url"] = default.value("ping_url")
-    if (folder := default.value("publish")) is not None:
-        given["publish"] = layers.project / Path(folder).expanduser()
+    for key in ("publish", "heads_file"):
+        if (path := default.value(key)) is not None:
+            given[key] = layers.project / Path(path).expanduser()
     return RunConfig(**given)
 
 

@@ -30,7 +30,7 @@ SECRET_KEYS = ("client_secret", "access_token", "fingerprint_key", "notify", "pi
 """Settings whose values appear in no message."""
 
 RUN_KEYS = (
-    *("volatile", "parallel", "busy_timeout_seconds", "table_format", "publish"),
+    *("volatile", "parallel", "busy_timeout_seconds", "table_format", "publish", "heads_file"),
     *("notify", "notify_severity", "notify_attempts", "notify_max_age_hours", "ping_url"),
 )
 """Settings that hold for all PBXs of a run."""
@@ -112,6 +112,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "parallel": _integer,
     "busy_timeout_seconds": _number,
     "table_format": _text,
+    "heads_file": _text,
     "notify": _texts,
     "notify_severity": _text,
     "notify_attempts": _integer,
