@@ -9,7 +9,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 SPARK := $(VENV)/.spark
 PYTEST_ARGS ?= -n 2
-CHECKED := sources pipelines tests
+CHECKED := sources pipelines tests deploy
 
 .PHONY: help demo test check bench prove docs format lock clean $(VENV)
 

@@ -261,6 +261,13 @@ def test_verify_has_a_verdict_for_each_pbx(project: Path) -> None:
     assert (verdict.pbx, verdict.disagreement) == ("default", None)
 
 
+def test_the_names_of_the_pbxs_are_those_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dlt_threecx.pbx_names(tmp_path) == []
+    for name in ("LEEDS", "HQ"):
+        monkeypatch.setenv(f"SOURCES__THREECX__PBX__{name}__BASE_URL", "https://pbx.example.com")
+    assert dlt_threecx.pbx_names(tmp_path) == ["hq", "leeds"]
+
+
 def test_a_history_that_is_not_there_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such file"), open_history(tmp_path):
         pass

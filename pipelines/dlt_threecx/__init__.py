@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlt_threecx.api import HistoryTables, PbxResult, Run, open_history, sync
+    from dlt_threecx.api import HistoryTables, PbxResult, Run, open_history, pbx_names, sync
     from dlt_threecx.errors import DestinationError, RefusedError
     from dlt_threecx.source.errors import (
         CredentialsError,
@@ -37,10 +37,11 @@ __all__ = [
     "ThreecxError",
     "UnreachableError",
     "open_history",
+    "pbx_names",
     "sync",
 ]
 
-_OF_API = {"HistoryTables", "PbxResult", "Run", "open_history", "sync"}
+_OF_API = {"HistoryTables", "PbxResult", "Run", "open_history", "pbx_names", "sync"}
 _OF_ERRORS = {"DestinationError", "RefusedError"}
 
 

@@ -34,12 +34,12 @@ from dlt_threecx.integrity.verify import Verdict
 from dlt_threecx.integrity.verify import verify as verdicts
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.queries.times import parsed_time
-from dlt_threecx.settings.config import load_config, load_destination
+from dlt_threecx.settings.config import load_config, load_destination, load_pbx_names
 from dlt_threecx.settings.duckdb_path import duckdb_path
 from dlt_threecx.source.errors import ExitCode, QueryError, SettingsError, ThreecxError
 from dlt_threecx.tables import DATASET
 
-__all__ = ["HistoryTables", "PbxResult", "Run", "open_history", "sync"]
+__all__ = ["HistoryTables", "PbxResult", "Run", "open_history", "pbx_names", "sync"]
 
 Folder = str | os.PathLike[str]
 Time = str | date
@@ -131,6 +131,11 @@ def sync(
     config = replace(config, destination=location.destination)
     results = sync_in_child(Job(config, location.db, dataset, Accepted(tuple(accept), because)))
     return Run(tuple(map(_pbx_result, results)), config.warnings)
+
+
+def pbx_names(project: Folder = ".") -> list[str]:
+    """The names of the PBXs in the settings of a project, for a task of its own for each of them."""
+    return load_pbx_names(_project(project), os.environ)
 
 
 class HistoryTables:
