@@ -13,7 +13,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -22,14 +22,18 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from dlt_threecx.compare.decide import Accepted, SyncResult, decide
+from dlt_threecx.compare.decide import Accepted, SyncResult, bound, decide
+from dlt_threecx.compare.guards import RESTORED, restored_refusal
 from dlt_threecx.compare.previous import Known, PbxState, StoredPbx
 from dlt_threecx.compare.versions_file import VersionsFile
+from dlt_threecx.destinations.base import Destination
 from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.destinations.open import check_destination, open_destination, open_for_reading
 from dlt_threecx.errors import DestinationError, OvertakenError, first_line
 from dlt_threecx.evidence.heads_file import append_heads
+from dlt_threecx.integrity.ledger import Head
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
+from dlt_threecx.loading.runs_before import history_objection, runs_before
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.announce import announce_after_sync
 from dlt_threecx.notify.ping import Ping
@@ -128,6 +132,7 @@ class _Run:
         self._before: dict[str, PbxState] = {}
         self._readings: dict[str, Reading] = {}
         self._to_read = config.pbxs
+        self._is_restored = False
         self._wait_seconds = config.run.busy_timeout_seconds
 
     def read(self) -> None:
@@ -154,10 +159,17 @@ class _Run:
 
     def _noted(self, names: list[str]) -> dict[str, PbxState]:
         destination = open_for_reading(self._location, wait_seconds=self._wait_seconds)
-        if destination is None:
-            return {name: PbxState() for name in names}
-        with closing(destination):
-            return pbx_states(destination, names)
+        with closing(destination) if destination else nullcontext():
+            self._check_history(destination)
+            return pbx_states(destination, names) if destination else {name: PbxState() for name in names}
+
+    def _check_history(self, destination: Destination | None) -> None:
+        """Raises RefusedError when this is not the history that it was, unless that is accepted."""
+        _, unfinished = self._work.announcement.read() or ({}, [])
+        why = history_objection(destination, self._work.last_head, unfinished)
+        self._is_restored = why is not None
+        if why is not None and RESTORED not in self._accepted.guards:
+            raise restored_refusal(str(self._location), why)
 
     @contextmanager
     def _opened(self) -> Iterator[Loader]:
@@ -191,6 +203,10 @@ class _Run:
         def compare(name: str, known: Iterable[Known]) -> None:
             history = StoredPbx(states[name], known, partial(device_rows, destination, name), self._before[name])
             result = decide(self._readings[name], history, versions, self._accepted, self._config.run.volatile)
+            if self._is_restored:
+                accepted = ",".join(filter(None, (result.row.accepted, RESTORED)))
+                row = replace(result.row, accepted=accepted, because=self._accepted.because)
+                result = replace(result, row=row)
             results[name] = replace(result, is_new=states[name].last is None)
 
         try:
@@ -200,8 +216,10 @@ class _Run:
                 compare(name, ())
         finally:
             versions.close()
-        in_order = [results[name] for name in names]
+        in_order = bound([results[name] for name in names], states, runs_before(destination))
         loader.load([result.row for result in in_order], versions, states)
+        last = in_order[-1].row
+        self._work.remember(Head(last.pbx, last.snapshot_id, last.chain))
         for problem in destination.create_views():
             _log.warning("%s", problem)
         return in_order

@@ -106,6 +106,8 @@ LEDGER: tuple[TableColumn, ...] = (
     TableColumn("fingerprint_key_id", "text", "names the key behind the *_fp columns; null without one"),
     TableColumn("fingerprint", "text", "additive hash of all devices of the snapshot, 32 hex digits"),
     TableColumn("previous_snapshot_id", "text", "the complete snapshot that it was compared with"),
+    TableColumn("previous_root", "text", "`root` of the run before; of several, comma-separated, when workers met"),
+    TableColumn("root", "text", "SHA-256 that binds this run, with all PBXs in it, to the runs before"),
     TableColumn("chain", "text", "SHA-256 of the previous row's chain and this row"),
 )
 

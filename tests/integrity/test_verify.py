@@ -21,6 +21,7 @@ from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.tables import LEDGER, VERSIONS, TableColumn
 from tests.commands import Ran, threecx
+from tests.rig import config_of
 
 DAYS = 6
 
@@ -165,7 +166,122 @@ def test_an_emptied_history_is_no_new_one(copy: Edited, tables: list[str]) -> No
 
 def test_a_load_that_somebody_hides_is_noticed(copy: Edited) -> None:
     copy.run("update _dlt_loads set status = 1 where load_id = (select max(load_id) from _dlt_loads)")
-    assert {"a status of 1 hides load" in str(verdict.disagreement) for verdict in copy.verdicts().values()} == {True}
+    found = [str(verdict.disagreement) for verdict in copy.verdicts().values()]
+    assert all("has status 1 and schema threecx" in text for text in found), found
+
+
+@pytest.fixture(scope="module")
+def taken_in_turns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history that two workers wrote, each with a folder and a PBX of its own."""
+    folder = tmp_path_factory.mktemp("turns")
+    fleets = {"hq": Fleet(devices=12, seed=5), "leeds": Fleet(devices=12, seed=6)}
+    with Simulator(fleets) as pbxs:
+        for _ in range(3):
+            for name, fleet in fleets.items():
+                (folder / name).mkdir(exist_ok=True)
+                fleet.update(fleet.ids()[0], {"Unknown": {"a": [1, 2], "b": fleet.days}})
+                fleet.next_day()
+                config = config_of(folder / name, {name: pbxs.base_urls[name]})
+                sync_pbxs(config, db=folder / "turns.duckdb", dataset="threecx")
+    return folder / "turns.duckdb"
+
+
+LAST_LOAD = "(select max(load_id) from _dlt_loads)"
+MIDDLE_LOAD = "(select load_id from _dlt_loads order by load_id limit 1 offset 3)"
+LAST_OF_HQ = "(select max(snapshot_id) from snapshots where pbx = 'hq')"
+FORGERIES = {
+    "loads emptied": ["delete from _dlt_loads"],
+    "last load deleted": [f"delete from _dlt_loads where load_id = {LAST_LOAD}"],
+    "a load in between deleted": [f"delete from _dlt_loads where load_id = {MIDDLE_LOAD}"],
+    "status of a load edited": [f"update _dlt_loads set status = 1 where load_id = {MIDDLE_LOAD}"],
+    "status of the last load edited": [f"update _dlt_loads set status = 1 where load_id = {LAST_LOAD}"],
+    "schema of a load edited": [f"update _dlt_loads set schema_name = 'mine' where load_id = {LAST_LOAD}"],
+    "a PBX deleted": ["delete from snapshots where pbx = 'hq'", "delete from device_versions where pbx = 'hq'"],
+    "a PBX deleted with its loads": [
+        "delete from _dlt_loads where load_id not in (select _dlt_load_id from snapshots where pbx = 'leeds')",
+        "delete from snapshots where pbx = 'hq'",
+        "delete from device_versions where pbx = 'hq'",
+    ],
+    "the last attempt of a PBX cut off": [
+        f"delete from device_versions where pbx = 'hq' and snapshot_id = {LAST_OF_HQ}",
+        f"delete from snapshots where pbx = 'hq' and snapshot_id = {LAST_OF_HQ}",
+    ],
+    "a ledger row of no load": [
+        "alter table snapshots alter _dlt_load_id drop not null",
+        f"update snapshots set _dlt_load_id = null where snapshot_id = {LAST_OF_HQ}",
+    ],
+    "a ledger row of an unknown load": [f"update snapshots set _dlt_load_id = '1.2' where snapshot_id = {LAST_OF_HQ}"],
+    "a ledger row of another load": [
+        f"update snapshots set _dlt_load_id = (select min(load_id) from _dlt_loads) where snapshot_id = {LAST_OF_HQ}"
+    ],
+    "root edited": [f"update snapshots set root = repeat('0', 64) where snapshot_id = {LAST_OF_HQ}"],
+    "previous root edited": [f"update snapshots set previous_root = null where snapshot_id = {LAST_OF_HQ}"],
+    "an empty text for null": ["update device_versions set assigned_firmware = '' where assigned_firmware is null"],
+}
+"""What a person with an SQL prompt can do without computing a hash."""
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forgery_is_noticed_in_a_history_of_runs_over_all_pbxs(tried: Edited, name: str) -> None:
+    with tried.trial():
+        for statement in FORGERIES[name]:
+            tried.run(statement)
+        assert tried.disagree()
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forgery_is_noticed_in_a_history_of_workers(taken_in_turns: Path, tmp_path: Path, name: str) -> None:
+    edited = Edited(Path(shutil.copy(taken_in_turns, tmp_path / "turns.duckdb")))
+    assert not edited.disagree()
+    for statement in FORGERIES[name]:
+        edited.run(statement)
+    assert edited.disagree()
+    edited.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('{"a":[1,2]', '{"a":[2,1]'), ('{"a":[1,2]', '{"a":[1,2],"a":[1,2]'), ('{"a":[1,2]', '{ "a":[1,2]')],
+    ids=["another order", "a key twice", "a blank"],
+)
+def test_another_spelling_of_the_same_json_is_noticed(taken_in_turns: Path, tmp_path: Path, old: str, new: str) -> None:
+    edited = Edited(Path(shutil.copy(taken_in_turns, tmp_path / "turns.duckdb")))
+    changed = edited.run(
+        "update device_versions set extra = replace(extra, ?, ?) where contains(extra, ?) returning 1", old, new, old
+    )
+    assert changed
+    (found,) = {verdict.disagreement.what for verdict in edited.verdicts().values() if verdict.disagreement}
+    assert found == "the device's columns are not those that were read"
+    edited.close()
+
+
+def test_the_message_names_the_run_that_misses_another(taken_in_turns: Path, tmp_path: Path) -> None:
+    edited = Edited(Path(shutil.copy(taken_in_turns, tmp_path / "turns.duckdb")))
+    for statement in FORGERIES["a PBX deleted with its loads"]:
+        edited.run(statement)
+    found = edited.verdicts()["leeds"].disagreement
+    [(first,)] = edited.run("select min(snapshot_id) from snapshots where pbx = 'leeds'")
+    assert (found.snapshot_id, found.what) == (first, "the run before it is missing in the ledger") if found else False
+    edited.close()
+
+
+def test_a_view_that_lies_is_named(copy: Edited) -> None:
+    copy.run("create or replace view devices as select * from device_versions where device_id <> 5")
+    ran = copy.ask()
+    assert ran.code == 5
+    assert "devices: it is not that of this release, so it may answer wrongly" in ran.err
+
+
+def test_an_unknown_pbx_is_a_usage_error(copy: Edited) -> None:
+    ran = copy.ask("--pbx", "leed")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == ("threecx: error: PBX 'leed': the history has none of that name. Did you mean 'leeds'?\n")
+
+
+def test_a_time_before_the_history_says_when_it_begins(copy: Edited) -> None:
+    ran = copy.ask("--at", "2020-01-01")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--at: the history begins at 20" in ran.err
 
 
 _COLUMNS = [("device_versions", c) for c in VERSIONS] + [("snapshots", c) for c in LEDGER]
@@ -248,7 +364,13 @@ def test_a_history_that_lost_its_last_attempt_is_found_out_by_a_noted_head(copy:
     )
     noted = ["--head", head[:16]]
     assert copy.ask(*noted).code == 0
-    copy.run("delete from snapshots where snapshot_id = ?", snapshot_id)
+    [(load_id,)] = copy.run("select _dlt_load_id from snapshots where snapshot_id = ?", snapshot_id)
+    copy.run(
+        "delete from device_versions where snapshot_id in (select snapshot_id from snapshots where _dlt_load_id = ?)",
+        load_id,
+    )
+    copy.run("delete from snapshots where _dlt_load_id = ?", load_id)
+    copy.run("delete from _dlt_loads where load_id = ?", load_id)
     assert not copy.disagree()
     ended = copy.ask(*noted)
     assert ended.code == 5

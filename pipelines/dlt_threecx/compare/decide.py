@@ -15,11 +15,12 @@ from dlt_threecx.compare.previous import PbxState, StoredPbx
 from dlt_threecx.compare.versions_file import Stamp, VersionsFile
 from dlt_threecx.integrity.ledger import LedgerRow, chained, key_id, new_snapshot_id, not_before
 from dlt_threecx.integrity.row_hash import ROW_FORMAT
+from dlt_threecx.integrity.runs import run_root
 from dlt_threecx.snapshot.reading import Reading
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 
-__all__ = ["RESULT_FIELDS", "Accepted", "SyncResult", "decide"]
+__all__ = ["RESULT_FIELDS", "Accepted", "SyncResult", "bound", "decide"]
 
 RESULT_FIELDS = (
     "pbx", "status", "reason", "detail", "snapshot_id", "taken_at", "devices", "reported_count", "added", "changed",
@@ -39,13 +40,17 @@ class Accepted:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What became of one PBX: its row of the ledger, paths of the API that moved, and the error if there was one."""
+    """What became of one PBX: its row of the ledger, paths of the API that moved, and the error if there was one.
+
+    `seal` is the sum of its new versions. The row has its root and chain after `bound`.
+    """
 
     row: LedgerRow
     shape_changes: tuple[str, ...] = ()
     error: ThreecxError | None = None
     is_new: bool = False
     """The history had nothing of this PBX before."""
+    seal: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -76,7 +81,7 @@ def decide(
     row = _dated(reading, state, history.before.last_at)
     if isinstance(snapshot, ThreecxError):
         row = replace(row, status="failed", reason=snapshot.reason, detail=_sentences(str(snapshot), row.detail))
-        return SyncResult(_chained(row, state), error=snapshot)
+        return SyncResult(row, error=snapshot)
 
     row = _described(row, reading, snapshot, state)
     changes: Iterable[Difference] = differences(history.known, snapshot.seen())
@@ -90,7 +95,7 @@ def decide(
             row = replace(row, accepted=",".join(overruled), because=accepted.because)
         refusing = [o for o in objecting if o.guard not in accepted.guards]
         if refusing:
-            return _refused(row, state, refusing)
+            return _refused(row, refusing)
         key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
         format_changed = before["row_format"] != ROW_FORMAT
         rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed, format_changed)
@@ -98,7 +103,24 @@ def decide(
     stamp = Stamp(row.pbx, row.snapshot_id, row.taken_at or row.started_at)
     written = versions.add(stamp, snapshot, changes, history.rows, rules)
     row = row.with_counts(written.counts)
-    return SyncResult(_chained(row, state, written.seal), tuple(sorted(rules.moved)))
+    return SyncResult(row, tuple(sorted(rules.moved)), seal=written.seal)
+
+
+def bound(
+    results: Sequence[SyncResult], states: Mapping[str, PbxState], runs_before: Mapping[str, str]
+) -> list[SyncResult]:
+    """The results of one run, each row bound to the run before it and chained to the row before it of its PBX.
+
+    `runs_before` is root → seal of the runs that no other run follows yet.
+    """
+    root = run_root(runs_before, [(result.row.pbx, result.row.snapshot_id) for result in results])
+    previous_root = ",".join(sorted(runs_before)) or None
+    chained_results = []
+    for result in results:
+        row = replace(result.row, previous_root=previous_root, root=root)
+        chain = chained(states[row.pbx].chain, row.values(), result.seal)
+        chained_results.append(replace(result, row=replace(row, chain=chain)))
+    return chained_results
 
 
 def _dated(reading: Reading, state: PbxState, last_before: datetime | None) -> LedgerRow:
@@ -162,14 +184,10 @@ def _facts(reading: Reading, snapshot: Snapshot, before: Mapping[str, Any], chan
     )
 
 
-def _refused(row: LedgerRow, state: PbxState, refusing: Sequence[Objection]) -> SyncResult:
+def _refused(row: LedgerRow, refusing: Sequence[Objection]) -> SyncResult:
     error = refusal(row.pbx, refusing)
     row = replace(row, status="refused", reason=refusing[0].guard, detail=_sentences(str(error), row.detail))
-    return SyncResult(_chained(row, state), error=error)
-
-
-def _chained(row: LedgerRow, state: PbxState, seal: int = 0) -> LedgerRow:
-    return replace(row, chain=chained(state.chain, row.values(), seal))
+    return SyncResult(row, error=error)
 
 
 def _sentences(*texts: str | None) -> str:

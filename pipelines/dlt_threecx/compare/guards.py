@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from dlt_threecx.errors import RefusedError
 
-__all__ = ["GUARDS", "Facts", "Objection", "objections", "refusal"]
+__all__ = ["GUARDS", "RESTORED", "Facts", "Objection", "objections", "refusal", "restored_refusal"]
+
+RESTORED = "restored"
+"""The guard of the history itself: it stops a run before anything is read."""
 
 GUARDS: dict[str, str] = {
     "identity": "another base_url under the same PBX name",
     "scope": "filter or search is not that of the last complete snapshot",
     "empty": "no devices, where the last complete snapshot has some",
     "shrink": "more devices would go than the limits max_removed_percent and max_removed_devices allow",
+    RESTORED: "the history is not the one that the last sync from this folder left",
 }
-"""Name → what the guard holds back; in the order in which they are asked."""
+"""Name → what the guard stops."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,16 @@ def refusal(pbx: str, refusing: Sequence[Objection]) -> RefusedError:
         "; ".join(f"refused by the guard '{objection.guard}': {objection.why}" for objection in refusing),
         f"Nothing was written to the history. Look with: threecx list --pbx {pbx}; if it is right, run: "
         f'threecx sync --pbx {pbx} {accept} --because "why it is right"',
+    )
+
+
+def restored_refusal(where: str, why: str) -> RefusedError:
+    """What the operator is told when the history is not the one that it was."""
+    return RefusedError(
+        f"history in {where}",
+        why,
+        "Nothing was read or written. Look with: threecx verify. If a backup was restored, or this is a new history on "
+        f'purpose, run: threecx sync --accept {RESTORED} --because "why it is right"',
     )
 
 

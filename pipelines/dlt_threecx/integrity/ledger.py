@@ -13,7 +13,7 @@ from typing import Any
 from dlt_threecx.integrity.row_hash import canonical_json
 from dlt_threecx.tables import CHANGES, LEDGER, Change, Status
 
-__all__ = ["GENESIS", "LedgerRow", "chained", "ledger_text", "new_snapshot_id", "not_before", "version_part"]
+__all__ = ["GENESIS", "Head", "LedgerRow", "chained", "ledger_text", "new_snapshot_id", "not_before", "version_part"]
 
 SEAL_MODULUS = 2**128
 GENESIS = "0" * 64
@@ -59,6 +59,8 @@ class LedgerRow:
     fingerprint_key_id: str | None = None
     fingerprint: str | None = None
     previous_snapshot_id: str | None = None
+    previous_root: str | None = None
+    root: str | None = None
     chain: str = ""
 
     def with_counts(self, counts: Mapping[Change, int]) -> LedgerRow:
@@ -69,6 +71,15 @@ class LedgerRow:
     def values(self) -> dict[str, Any]:
         """Column name → value."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Head:
+    """One row of the ledger, by its name and its chain."""
+
+    pbx: str
+    snapshot_id: str
+    chain: str
 
 
 def version_part(device_id: int, change: str, row_version: str, tracked_version: str, changed_fields: str) -> int:

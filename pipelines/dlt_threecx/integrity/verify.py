@@ -1,56 +1,44 @@
 """Proof: replays the log of versions against the ledger, and names the first thing that disagrees.
 
 For each PBX, in order of time: every version must hash to its row_version, every snapshot must add up to its
-fingerprint and its counts, and every row of the ledger must be chained to the one before it. One pass; in memory are
-the devices of one PBX. What it proves: nobody changed, removed or added a row without rewriting everything after it.
-Whoever can rewrite the whole history is found out only by a chain head that was noted elsewhere (`--head`).
+fingerprint and its counts, and every row of the ledger must be chained to the one before it. Over all PBXs, every run
+must be bound to the run before it, and loads and ledger must agree (`runs`). In memory are the devices and the ledger
+of some PBXs. What it proves: nobody changed, removed or added a row without rewriting everything after it. Whoever
+rewrites the whole history is only found out by a chain head that was noted elsewhere: by `--head`, or by the head that
+the work folder of a sync remembers.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
-from dlt_threecx.integrity.ledger import chained, version_part
+from dlt_threecx.integrity.ledger import Head, chained, version_part
+from dlt_threecx.integrity.log import Disagreement, Log
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, ROW_FORMAT, DeviceHash, canonical, fingerprint_part
-from dlt_threecx.tables import CHANGES, DEVICE_COLUMNS, LEDGER, LOADS, VERSIONS, finished_loads
+from dlt_threecx.integrity.runs import run_disagreement
+from dlt_threecx.tables import CHANGES, DEVICE_COLUMNS, LEDGER, VERSIONS, finished_loads
 
 __all__ = ["Disagreement", "Log", "Verdict", "verify"]
 
 _LEDGER_NAMES = tuple(column.name for column in LEDGER)
 _VERSION_NAMES = tuple(column.name for column in VERSIONS)
 _DEVICE_NAMES = tuple(column.name for column in DEVICE_COLUMNS)
-_CHUNK = 5000
 _SEALED = ("device_id", "change", "row_version", "tracked_version", "changed_fields")
-_LOST_LOADS = f"""
-    select load_id, status from {LOADS} where schema_name = 'threecx' and (
-        status <> 0 or load_id not in (select _dlt_load_id from snapshots where _dlt_load_id is not null)
-    ) order by load_id
-"""  # noqa: S608  names of tables are constants
+_REPLAYED = ("pbx", "snapshot_id", *_SEALED, "observed_at")
+_CHUNK = 1000
+_LEDGER_ROWS = 20_000
+"""PBXs are replayed together until their ledger has this many rows: one query for many small PBXs."""
 
+Progress = Callable[[str, int], None]
 Row = Mapping[str, Any]
-
-
-class Log(Protocol):
-    """What is verified: the two tables, to read only."""
-
-    def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-        """Column names and rows."""
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """What is not as it was written: the snapshot, and the device and field where that can be told."""
-
-    snapshot_id: str | None
-    what: str
-    device_id: int | None = None
-    field: str | None = None
+Wrong = tuple[str, int]
+"""snapshot_id and device_id of the first version of a PBX whose columns do not hash to its row_version."""
 
 
 @dataclass
@@ -82,46 +70,83 @@ def verify(
     pbxs: Sequence[str] = (),
     *,
     until: datetime | None = None,
-    progress: Callable[[str, int], None] | None = None,
+    progress: Progress | None = None,
+    remembered: Head | None = None,
+    unfinished: Collection[str] = (),
 ) -> Iterator[Verdict]:
-    """A verdict for each PBX (all, when none is named), as of `until`; `progress` hears how many versions are done."""
-    names = [row[0] for row in log.rows("select distinct pbx from snapshots order by pbx")[1]]
-    lost = next(log.rows(_LOST_LOADS)[1], None) if until is None else None
-    if lost is not None and not names:
-        names = [row[0] for row in log.rows("select distinct pbx from device_versions order by pbx")[1]] or ["?"]
-    for name in names:
-        if not pbxs or name in pbxs:
-            verdict = _verdict(log, name, until, progress)
-            if lost is not None and verdict.disagreement is None:
-                what = "the ledger has no row of" if lost[1] == 0 else f"a status of {lost[1]} hides"
-                what += f" load {lost[0]}, which was committed"
-                verdict.disagreement = Disagreement(None, what)
+    """A verdict for each PBX (all, when none is named), as of `until`; `progress` hears how many versions are done.
+
+    `remembered` is a row of the ledger that must be there; `unfinished` are snapshots of a load that was cut off and
+    that the next sync finishes.
+    """
+    of_all = run_disagreement(log, until, unfinished)
+    counts = {name: rows for name, rows in _counts(log) if not pbxs or name in pbxs}
+    if of_all is not None and not counts and not pbxs:
+        counts = dict.fromkeys([row[0] for row in log.rows("select distinct pbx from device_versions")[1]] or ["?"], 0)
+    wrong = _wrong_hashes(log, list(counts))
+    for names in _batches(counts):
+        for verdict in _replayed(log, names, until, wrong, progress):
+            if verdict.disagreement is None:
+                verdict.disagreement = of_all or (_forgotten(verdict, remembered) if until is None else None)
             yield verdict
 
 
-def _verdict(log: Log, pbx: str, until: datetime | None, progress: Callable[[str, int], None] | None) -> Verdict:
-    verdict = Verdict(pbx)
-    replay = _Replay(verdict)
-    ledger = [row for row in _ledger(log, pbx) if until is None or (row["taken_at"] or row["started_at"]) <= until]
-    versions = _Stream(_versions(log, pbx))
-    chain: str | None = None
-    try:
-        for row in ledger:
-            verdict.attempts += 1
-            seal = replay.snapshot(row, versions.of(row["snapshot_id"])) if row["status"] == "complete" else 0
-            chain = _linked(row, chain, seal)
-            verdict.heads.add(chain)
-            verdict.head = chain
-            if progress is not None:
-                progress(pbx, verdict.versions)
-        if until is None and (left := versions.peek()) is not None:
-            raise _Broken(
-                left["snapshot_id"], "versions of a snapshot that the ledger does not have", left["device_id"]
-            )
-    except _Broken as broken:
-        verdict.disagreement = _with_field(log, pbx, broken.disagreement)
-    verdict.devices = len(replay.present)
-    return verdict
+def _forgotten(verdict: Verdict, remembered: Head | None) -> Disagreement | None:
+    if remembered is None or remembered.pbx != verdict.pbx or remembered.chain in verdict.heads:
+        return None
+    what = "a sync from this folder loaded this snapshot, and the ledger no longer has it: the end was cut off, or a "
+    return Disagreement(remembered.snapshot_id, what + "backup was restored")
+
+
+def _counts(log: Log) -> Iterator[tuple[str, int]]:
+    """Each PBX and how many rows of the ledger it has, by name."""
+    found = log.rows("select s.pbx, count(*) as attempts from snapshots s group by s.pbx")[1]
+    return iter(sorted((str(pbx), int(attempts)) for pbx, attempts in found))
+
+
+def _batches(counts: Mapping[str, int]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for name in counts:
+        if batch and sum(counts[other] for other in batch) + counts[name] > _LEDGER_ROWS:
+            yield batch
+            batch = []
+        batch.append(name)
+    if batch:
+        yield batch
+
+
+def _replayed(
+    log: Log, names: Sequence[str], until: datetime | None, wrong: Mapping[str, Wrong], progress: Progress | None
+) -> list[Verdict]:
+    """Verdicts of some PBXs, in order of their names."""
+    ledger = _ledger(log, names)
+    versions = _Stream(_versions(log, names))
+    verdicts = []
+    for name in names:
+        verdict = Verdict(name)
+        replay = _Replay(verdict, wrong.get(name))
+        chain: str | None = None
+        try:
+            for row in ledger.get(name, ()):
+                if until is not None and (row["taken_at"] or row["started_at"]) > until:
+                    break
+                verdict.attempts += 1
+                is_complete = row["status"] == "complete"
+                seal = replay.snapshot(row, versions.of(name, row["snapshot_id"])) if is_complete else 0
+                chain = _linked(row, chain, seal)
+                verdict.heads.add(chain)
+                verdict.head = chain
+                if progress is not None:
+                    progress(name, verdict.versions)
+        except _Broken as broken:
+            verdict.disagreement = broken.disagreement
+        verdict.devices = len(replay.present)
+        versions.skip(name)
+        verdicts.append(verdict)
+    for verdict in verdicts:
+        if verdict.disagreement is not None:
+            verdict.disagreement = _with_field(log, verdict.pbx, verdict.disagreement)
+    return verdicts
 
 
 def _linked(row: Row, chain: str | None, seal: int) -> str:
@@ -138,26 +163,24 @@ def _linked(row: Row, chain: str | None, seal: int) -> str:
 class _Replay:
     """The devices of a PBX, snapshot after snapshot."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Verdict, wrong: Wrong | None) -> None:
         self.present: dict[int, int] = {}
         self._gone: dict[int, int] = {}
         self._sum = 0
         self._verdict = verdict
-        self._hash = DeviceHash(())
+        self._wrong = wrong
 
     def snapshot(self, row: Row, versions: Iterator[Row]) -> int:
-        """Replays the versions of one complete snapshot; gives their seal."""
+        """Replays the versions of one complete snapshot; returns their seal."""
         snapshot_id, counts, seal, last = row["snapshot_id"], Counter[str](), 0, None
-        while chunk := list(islice(versions, _CHUNK)):
-            hashes = self._hashes(chunk, row["row_format"])
-            for version, row_version in zip(chunk, hashes, strict=True):
-                if version == last:
-                    # A load that was repeated may have doubled a row; the views show it once.
-                    continue
-                last = version
-                self._version(row, version, row_version)
-                counts[version["change"]] += 1
-                seal += version_part(*(version[name] for name in _SEALED))
+        for version in versions:
+            if version == last:
+                # A load that was repeated may have doubled a row; the views show it once.
+                continue
+            last = version
+            self._version(row, version)
+            counts[version["change"]] += 1
+            seal += version_part(*(version[name] for name in _SEALED))
         for name in CHANGES:
             if counts[name] != row[name]:
                 raise _Broken(snapshot_id, f"the ledger says {row[name]} {name}, the log has {counts[name]}")
@@ -171,19 +194,13 @@ class _Replay:
         self._verdict.last_at = row["taken_at"]
         return seal
 
-    def _hashes(self, versions: Sequence[Row], row_format: int) -> list[str]:
-        if row_format != ROW_FORMAT:
-            # Written by another release: its hashes still bind the chain and the fingerprint.
-            return [version["row_version"] for version in versions]
-        return self._hash.of([[version[name] for version in versions] for name in _DEVICE_NAMES])[0]
-
-    def _version(self, row: Row, version: Row, row_version: str) -> None:
+    def _version(self, row: Row, version: Row) -> None:
         snapshot_id, device_id, change = row["snapshot_id"], version["device_id"], version["change"]
-        if row_version != version["row_version"]:
+        if self._wrong == (snapshot_id, device_id):
             raise _Broken(snapshot_id, "the device's columns are not those that were read", device_id)
         if version["observed_at"] != row["taken_at"]:
             raise _Broken(snapshot_id, "observed_at is not the time of the snapshot", device_id)
-        part = fingerprint_part(device_id, row_version)
+        part = fingerprint_part(device_id, version["row_version"])
         before = self.present.get(device_id)
         gone = self._gone.get(device_id)
         if not _fits(change, before, gone, part):
@@ -210,50 +227,82 @@ def _fits(change: str, before: int | None, gone: int | None, part: int) -> bool:
 
 
 class _Stream:
-    """Versions in order of snapshot, taken snapshot by snapshot."""
+    """Versions in order of PBX and snapshot, taken snapshot by snapshot."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows = rows
         self._next = next(rows, None)
 
-    def peek(self) -> Row | None:
-        """The next version, if there is one."""
-        return self._next
-
-    def of(self, snapshot_id: str) -> Iterator[Row]:
-        """The versions of a snapshot; earlier ones that nobody took belong to no row of the ledger."""
-        if self._next is not None and self._next["snapshot_id"] < snapshot_id:
-            raise _Broken(
-                self._next["snapshot_id"],
-                "versions of a snapshot that the ledger does not have",
-                self._next["device_id"],
-            )
-        while self._next is not None and self._next["snapshot_id"] == snapshot_id:
+    def of(self, pbx: str, snapshot_id: str) -> Iterator[Row]:
+        """The versions of a snapshot."""
+        while self._next is not None and (self._next["pbx"], self._next["snapshot_id"]) == (pbx, snapshot_id):
             yield self._next
             self._next = next(self._rows, None)
 
+    def skip(self, pbx: str) -> None:
+        """Passes over what is left of a PBX."""
+        while self._next is not None and self._next["pbx"] <= pbx:
+            self._next = next(self._rows, None)
 
-def _ledger(log: Log, pbx: str) -> Iterator[Row]:
-    """The committed rows of the ledger, in order of time, each once."""
+
+def _ledger(log: Log, names: Sequence[str]) -> dict[str, list[Row]]:
+    """The committed rows of the ledger by PBX, in order of time, each once."""
     sql = f"""
         select distinct {", ".join(f"s.{name}" for name in _LEDGER_NAMES)} from snapshots s
-        where s._dlt_load_id in {finished_loads("")} and s.pbx = ? order by s.snapshot_id
+        where s._dlt_load_id in {finished_loads("")} and s.pbx in ({_marks(names)}) order by s.snapshot_id
     """  # noqa: S608  names of columns are constants
-    for values in log.rows(sql, [pbx])[1]:
-        yield dict(zip(_LEDGER_NAMES, values, strict=True))
+    found: dict[str, list[Row]] = {}
+    for values in log.rows(sql, names)[1]:
+        row = dict(zip(_LEDGER_NAMES, values, strict=True))
+        found.setdefault(row["pbx"], []).append(row)
+    return found
 
 
-def _versions(log: Log, pbx: str) -> Iterator[Row]:
-    """The versions that any view shows, in order of snapshot and device."""
+_SHOWN = f"""
+    (
+        select distinct s.pbx, s.snapshot_id, s.row_format from snapshots s
+        where s._dlt_load_id in {finished_loads("")} and s.status = 'complete'
+    ) c
+"""  # noqa: S608  constants
+"""The snapshots whose versions the views show."""
+
+
+def _versions(log: Log, names: Sequence[str]) -> Iterator[Row]:
+    """The versions that any view shows, in order of PBX, snapshot and device, without the columns of the device."""
     sql = f"""
-        select {", ".join(f"v.{name}" for name in _VERSION_NAMES)} from device_versions v
-        where v.pbx = ? and v.snapshot_id in (
-            select s.snapshot_id from snapshots s
-            where s._dlt_load_id in {finished_loads("")} and s.pbx = v.pbx and s.status = 'complete'
-        ) order by v.snapshot_id, v.device_id
+        select {", ".join(f"v.{name}" for name in _REPLAYED)} from device_versions v
+        join {_SHOWN} on c.pbx = v.pbx and c.snapshot_id = v.snapshot_id
+        where v.pbx in ({_marks(names)}) order by v.pbx, v.snapshot_id, v.device_id
     """  # noqa: S608  names of columns are constants
-    for values in log.rows(sql, [pbx])[1]:
-        yield dict(zip(_VERSION_NAMES, values, strict=True))
+    for values in log.rows(sql, names)[1]:
+        yield dict(zip(_REPLAYED, values, strict=True))
+
+
+def _wrong_hashes(log: Log, names: Sequence[str]) -> dict[str, Wrong]:
+    """PBX → its first version whose columns are not those that were hashed.
+
+    In any order, so that no database has to sort the columns of all devices.
+    """
+    if not names:
+        return {}
+    sql = f"""
+        select v.pbx, v.snapshot_id, v.device_id, v.row_version, {", ".join(f"v.{name}" for name in _DEVICE_NAMES)}
+        from device_versions v join {_SHOWN} on c.pbx = v.pbx and c.snapshot_id = v.snapshot_id
+        where c.row_format = {ROW_FORMAT} and v.pbx in ({_marks(names)})
+    """  # noqa: S608  names of columns are constants
+    wrong: dict[str, Wrong] = {}
+    hashes, rows = DeviceHash(()), log.rows(sql, names)[1]
+    while chunk := list(islice(rows, _CHUNK)):
+        columns = list(zip(*chunk, strict=True))
+        for row, row_version in zip(chunk, hashes.of(columns[4:])[0], strict=True):
+            pbx, snapshot_id, device_id, stored = row[:4]
+            if row_version != stored:
+                wrong[pbx] = min(wrong.get(pbx, (snapshot_id, device_id)), (snapshot_id, device_id))
+    return wrong
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" for _ in values)
 
 
 def _with_field(log: Log, pbx: str, found: Disagreement) -> Disagreement:

@@ -22,7 +22,7 @@ from dlt_threecx.destinations.base import Destination
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.integrity.ledger import LedgerRow
 from dlt_threecx.loading.previous_state import pbx_states
-from dlt_threecx.loading.unfinished import Announcement, drop_packages, sweep, tables_to_load
+from dlt_threecx.loading.unfinished import drop_packages, sweep, tables_to_load
 from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.settings.config import TableFormat
 from dlt_threecx.tables import LEDGER, TABLES, VERSIONS, TableColumn, dlt_hints
@@ -41,7 +41,7 @@ class Loader:
         """The snapshots of an earlier run that finish_pending has loaded."""
         self._table_format = table_format
         self._has_versions = destination.has_table("device_versions")
-        self._announcement = Announcement(work.path / "announced.json")
+        self._announcement = work.announcement
         sweep(work.pipelines / PIPELINE, destination.has_package)
         self._pipeline = dlt.pipeline(
             PIPELINE,
@@ -53,8 +53,10 @@ class Loader:
     def finish_pending(self) -> None:
         """Loads what an earlier run had proven but could not load, if there is anything that still fits the history."""
         folder = Path(self._pipeline.working_dir)
-        heads, snapshot_ids = self._announcement.read()
-        fits = self._fits(heads)
+        # With an announcement that cannot be read nobody knows what the package continues: it is given up.
+        announced = self._announcement.read()
+        heads, snapshot_ids = announced or ({}, [])
+        fits = announced is not None and self._fits(heads)
         if not fits:
             drop_packages(folder)
         # Rows of a load that was cut off: no view shows them, and now they may come again.

@@ -69,13 +69,15 @@ class Announcement:
         half_written.write_text(json.dumps({"heads": heads, "snapshot_ids": snapshot_ids}), encoding="utf-8")
         half_written.replace(self._path)
 
-    def read(self) -> tuple[dict[str, str | None], list[str]]:
-        """Heads and snapshots, both empty when no package is under way."""
+    def read(self) -> tuple[dict[str, str | None], list[str]] | None:
+        """Heads and snapshots, both empty when no package is under way; None when the file cannot be read."""
         try:
             announced = json.loads(self._path.read_text(encoding="utf-8"))
+            return dict(announced["heads"]), list(announced["snapshot_ids"])
         except FileNotFoundError:
             return {}, []
-        return announced["heads"], announced["snapshot_ids"]
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def remove(self) -> None:
         """Nothing is under way."""

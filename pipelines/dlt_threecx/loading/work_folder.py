@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import fasteners
 
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError
+from dlt_threecx.integrity.ledger import Head
+from dlt_threecx.loading.unfinished import Announcement
 
 __all__ = ["WorkFolder", "private_files"]
 
@@ -22,6 +26,22 @@ class WorkFolder:
         self.path = location.work_folder
         self.spool = self.path / "spool"
         self.pipelines = self.path / "dlt"
+        self.announcement = Announcement(self.path / "announced.json")
+        self._last_head = self.path / "last_head.json"
+
+    @property
+    def last_head(self) -> Head | None:
+        """A row of the ledger that the last run from here has loaded; None when no run has, or nobody can tell."""
+        try:
+            return Head(**json.loads(self._last_head.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def remember(self, head: Head) -> None:
+        """Notes a row of the ledger that was loaded."""
+        half_written = self._last_head.with_suffix(".new")
+        half_written.write_text(json.dumps(asdict(head)), encoding="utf-8")
+        half_written.replace(self._last_head)
 
     @contextmanager
     def held(self, wait_seconds: float) -> Iterator[None]:

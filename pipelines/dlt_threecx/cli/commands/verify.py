@@ -13,11 +13,14 @@ import click
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
 from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
+from dlt_threecx.errors import suggestion
 from dlt_threecx.integrity.verify import Verdict
 from dlt_threecx.integrity.verify import verify as verify_history
-from dlt_threecx.source.errors import ExitCode
+from dlt_threecx.loading.work_folder import WorkFolder
+from dlt_threecx.source.errors import ExitCode, QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,14 +53,33 @@ def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location
     """
     if head is not None and not _is_head(head):
         raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
+    work = WorkFolder(location)
+    _, unfinished = work.announcement.read() or ({}, [])
     with open_history(location) as history, _progress() as progress:
-        verdicts = list(verify_history(history, pbx, until=at, progress=progress))
+        _check_asked(history, pbx, at)
+        found = verify_history(
+            history, pbx, until=at, progress=progress, remembered=work.last_head, unfinished=unfinished
+        )
+        verdicts = list(found)
+        differing = history.differing_views()
     write_rows((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts], form, sys.stdout)
     sys.stdout.flush()
-    problems = list(_problems(verdicts, head))
+    problems = [*_problems(verdicts, head), *map(_of_view, differing)]
     for problem in problems:
         stderr.error(problem)
     return ExitCode.NOT_PROVEN if problems else ExitCode.DONE
+
+
+def _check_asked(history: History, pbxs: tuple[str, ...], at: datetime | None) -> None:
+    """Raises QueryError when no PBX has that name, or nothing was recorded up to that time."""
+    sql = "select s.pbx, min(coalesce(s.taken_at, s.started_at)) as begins_at from snapshots s group by s.pbx"
+    begins: dict[str, datetime] = dict(history.rows(sql)[1])
+    for name in pbxs:
+        if name not in begins:
+            raise QueryError(f"PBX '{name}'", "the history has none of that name", suggestion(name, sorted(begins)))
+    first = min((begins_at for name, begins_at in begins.items() if not pbxs or name in pbxs), default=None)
+    if at is not None and first is not None and at < first:
+        raise QueryError("--at", f"the history begins at {first:%Y-%m-%d %H:%M:%S} UTC", "Name a later time")
 
 
 def _is_head(text: str) -> bool:
@@ -81,6 +103,10 @@ def _problems(verdicts: list[Verdict], head: str | None) -> Iterator[str]:
             yield f"{', '.join(where)}: {wrong.what}. Compare with a backup of the destination"
     if head is not None and not any(known.startswith(head) for verdict in verdicts for known in verdict.heads):
         yield f"head {head}: no row of the ledger has it. The history was rewritten, or the head is of another one"
+
+
+def _of_view(name: str) -> str:
+    return f"{name}: it is not that of this release, so it may answer wrongly. threecx sync makes it again"
 
 
 @contextmanager
