@@ -12,32 +12,26 @@ from dlt_threecx.simulator import Fleet
 from tests.commands import threecx
 from tests.rig import Rig, assert_sound, counts, rigs
 
-LOAD = "(select max(load_id) from threecx.threecx._dlt_loads)"
+LOAD = "(select max(load_id) from threecx._dlt_loads)"
 DAMAGE = {
     "the last load is gone": [
         (
-            "delete from threecx.threecx.device_versions where snapshot_id in"
-            f" (select snapshot_id from threecx.threecx.snapshots where _dlt_load_id = {LOAD})"
+            "delete from threecx.device_versions where snapshot_id in"
+            f" (select snapshot_id from threecx.snapshots where _dlt_load_id = {LOAD})"
         ),
-        f"delete from threecx.threecx.snapshots where _dlt_load_id = {LOAD}",
-        f"delete from threecx.threecx._dlt_loads where load_id = {LOAD}",
+        f"delete from threecx.snapshots where _dlt_load_id = {LOAD}",
+        f"delete from threecx._dlt_loads where load_id = {LOAD}",
     ],
-    "the last load has no row among the loads": [f"delete from threecx.threecx._dlt_loads where load_id = {LOAD}"],
-    "no load has a row": ["delete from threecx.threecx._dlt_loads"],
+    "the last load has no row among the loads": [f"delete from threecx._dlt_loads where load_id = {LOAD}"],
+    "no load has a row": ["delete from threecx._dlt_loads"],
     "a load is hidden": [
-        (
-            "update threecx.threecx._dlt_loads set status = 1"
-            " where load_id = (select min(load_id) from threecx.threecx._dlt_loads)"
-        )
+        ("update threecx._dlt_loads set status = 1 where load_id = (select min(load_id) from threecx._dlt_loads)")
     ],
     "a ledger row is gone": [
-        (
-            "delete from threecx.threecx.snapshots where snapshot_id ="
-            " (select min(snapshot_id) from threecx.threecx.snapshots)"
-        )
+        ("delete from threecx.snapshots where snapshot_id = (select min(snapshot_id) from threecx.snapshots)")
     ],
     "a load in between is gone": [
-        "delete from threecx.threecx._dlt_loads where load_id = (select min(load_id) from threecx.threecx._dlt_loads)"
+        "delete from threecx._dlt_loads where load_id = (select min(load_id) from threecx._dlt_loads)"
     ],
 }
 
