@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from .errors import CredentialsError, ProtocolError
@@ -97,12 +98,15 @@ class TokenStore:
         return token
 
 
-def token_from(body: Any, *, now: float) -> Token:
-    """The token in an answer of `/connect/token`; `now` is on the monotonic clock.
+def token_from(body: Any, *, now: float, answered_at: datetime | None = None) -> Token:
+    """The token in an answer of `/connect/token`.
+
+    `now` is on the monotonic clock, `answered_at` what the `Date` header said.
 
     `{"token_type": "Bearer", "expires_in": 60, "access_token": "eyJ…", "refresh_token": null}`
 
-    xAPI: `expires_in` is in minutes before 20.0.9 and in seconds since, so the token's own `exp - iat` goes first.
+    xAPI: `expires_in` is in minutes before 20.0.9 and in seconds since, so the token's own times go first: `exp - iat`,
+    else `exp - nbf`, else `exp` less the `Date` header.
     """
     value = body.get("access_token") if isinstance(body, dict) else None
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
@@ -110,8 +114,10 @@ def token_from(body: Any, *, now: float) -> Token:
             _ASKED, "the answer holds no access_token (HTTP 200)", "Check that base_url is the PBX itself"
         )
     claims = _claims(value)
-    issued_at, ends_at = _number(claims.get("iat")), _number(claims.get("exp"))
-    life = ends_at - issued_at if issued_at else 0.0
+    issued_at = _number(claims.get("iat")) or _number(claims.get("nbf"))
+    if not issued_at and answered_at is not None:
+        issued_at = answered_at.timestamp()
+    life = _number(claims.get("exp")) - issued_at if issued_at else 0.0
     if life <= 0:
         expires_in = _number(body.get("expires_in"))
         life = expires_in * 60 if expires_in <= 60 else expires_in

@@ -22,11 +22,14 @@ from .transport import Answer, Transport
 
 __all__ = ["Client"]
 
-_VERSION = re.compile(r"[A-Za-z0-9][\w.+ -]{0,59}")
+SYSTEM_PATH = "Defs/Pbx.GetSystemParameters()"
+"""xAPI: names `Version`, `FQDN`, `IsMulticompanyMode`, `IsHosted3CX`."""
+
+_NAMED = re.compile(r"[A-Za-z0-9][\w.+ -]{0,252}")
 
 
 class Client:
-    """One PBX. `version` is the PBX's own, once it has answered.
+    """One PBX. `version` and `fqdn` are the PBX's own, once it has named them.
 
     `quick` may parse an answer faster than `json` does; where it gives None, `json` decides.
     """
@@ -35,6 +38,7 @@ class Client:
         self.settings = settings
         self._quick = quick
         self.version: str | None = None
+        self.fqdn: str | None = None
         self._transport = Transport(settings)
         given = Token(settings.access_token) if settings.access_token else None
         self._tokens = TokenStore(None if given else self._fetch_token, given)
@@ -59,20 +63,41 @@ class Client:
 
     def get(self, path: str, query: str = "") -> dict[str, Any]:
         """The JSON object at `/xapi/v1/{path}?{query}`. Raises one of the errors of this package."""
+        return self.body(path, self.answer(path, query))
+
+    def answer(self, path: str, query: str = "", attempts: int | None = None) -> Answer:
+        """The answer at `/xapi/v1/{path}?{query}`, whatever its status; a token that was refused is renewed once.
+
+        Raises UnreachableError when there is none, and what the fetch of a token raises.
+        """
         asked = f"GET /xapi/v1/{path}"
         target = f"xapi/v1/{path}" + (f"?{query}" if query else "")
         token = self.token()
-        answer = self._transport.send("GET", target, asked, token)
+        answer = self._transport.send("GET", target, asked, token, attempts=attempts)
         if answer.status == 401:
             token = self._tokens.renewed(token)
-            answer = self._transport.send("GET", target, asked, token)
-        self.version = self._version(answer) or self.version
+            answer = self._transport.send("GET", target, asked, token, attempts=attempts)
+        self.version = self._named(answer.headers.get("X-3CX-Version")) or self.version
+        return answer
+
+    def body(self, path: str, answer: Answer) -> dict[str, Any]:
+        """The JSON object of an answer. Raises one of the errors of this package when it holds none."""
+        asked = f"GET /xapi/v1/{path}"
         if answer.status != 200:
             raise self._failure(asked, answer)
         body = self._parsed(asked, answer)
         if not isinstance(body, dict):
             raise ProtocolError(asked, "the answer is no JSON object (HTTP 200)", LOOK, status=200)
         return body
+
+    def ask_system(self) -> None:
+        """Asks the PBX once for its version and its FQDN. A PBX that does not say them is none the worse for it."""
+        try:
+            body = self.body(SYSTEM_PATH, self.answer(SYSTEM_PATH, attempts=1))
+        except ThreecxError:
+            return
+        self.version = self._named(body.get("Version")) or self.version
+        self.fqdn = self._named(body.get("FQDN"))
 
     def _fetch_token(self) -> Token:
         asked = "POST /connect/token"
@@ -84,11 +109,12 @@ class Client:
         answer = self._transport.send("POST", "connect/token", asked, None, form)
         if answer.status != 200:
             raise self._token_failure(asked, answer)
-        return token_from(self._parsed(asked, answer), now=time.monotonic())
+        return token_from(self._parsed(asked, answer), now=time.monotonic(), answered_at=answer.date)
 
-    def _version(self, answer: Answer) -> str | None:
-        version = answer.headers.get("X-3CX-Version", "").strip()
-        return version if _VERSION.fullmatch(version) and not self.holds_secret(version) else None
+    def _named(self, value: Any) -> str | None:
+        """A version or a host name, if the value looks like one."""
+        text = value.strip() if isinstance(value, str) else ""
+        return text if _NAMED.fullmatch(text) and not self.holds_secret(text) else None
 
     def _parsed(self, asked: str, answer: Answer) -> Any:
         try:

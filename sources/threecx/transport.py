@@ -46,6 +46,11 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def date(self) -> datetime | None:
+        """When the PBX says that it answered."""
+        return _date(self.headers.get("Date"))
+
 
 class Transport:
     """The connections to one PBX. `requests` counts the GETs sent so far.
@@ -71,12 +76,19 @@ class Transport:
         self._adapter.close()
 
     def send(
-        self, method: str, path: str, asked: str, token: Token | None, form: dict[str, str | None] | None = None
+        self,
+        method: str,
+        path: str,
+        asked: str,
+        token: Token | None,
+        form: dict[str, str | None] | None = None,
+        attempts: int | None = None,
     ) -> Answer:
         """One answer that is neither a connection fault nor "busy", after as many attempts as the settings allow."""
         pause = self._settings.backoff_seconds
-        for attempt in range(1, self._settings.attempts + 1):
-            is_last = attempt == self._settings.attempts
+        attempts = attempts or self._settings.attempts
+        for attempt in range(1, attempts + 1):
+            is_last = attempt == attempts
             wait = pause
             try:
                 answer = self._send_once(method, path, asked, token, form)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from dlt_threecx.simulator import CLIENT_SECRET, Fleet, Simulator
+from dlt_threecx.simulator.server import LIVE_ROLES
 from tests.simulator.client import FORM, Client
 
 
@@ -36,7 +37,7 @@ def test_a_token_is_shaped_like_a_jwt_and_marked_as_made_up(simulator: Simulator
     token = Client(simulator).authorize().token
     assert token is not None
     assert part(token, 0) == {"alg": "ES256", "typ": "JWT"}
-    assert (part(token, 1)["sub"], part(token, 1)["role"]) == ("threecx-demo", ["SystemOwner"])
+    assert (part(token, 1)["sub"], part(token, 1)["role"]) == ("threecx-demo", list(LIVE_ROLES))
     assert token.split(".")[2].startswith("pw-secret-sig")
     assert len(base64.urlsafe_b64decode(token.split(".")[2] + "==")) == 64
     assert simulator.client_secret == CLIENT_SECRET

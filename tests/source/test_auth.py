@@ -5,6 +5,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
@@ -38,6 +39,20 @@ def life_of(token: str, **fields: Any) -> float | None:
 
 def test_the_tokens_own_life_goes_before_what_the_answer_says() -> None:
     assert life_of(jwt(iat=5000, exp=5600), expires_in=60) == 600 - TOKEN_MARGIN_SECONDS
+
+
+def test_a_token_without_iat_has_its_life_from_nbf_or_from_the_date_of_the_answer() -> None:
+    answered_at = datetime.fromtimestamp(5000, UTC)
+
+    def life(**claims: Any) -> float | None:
+        body = {"access_token": jwt(**claims), "expires_in": 60}
+        ends_at = token_from(body, now=NOW, answered_at=answered_at).ends_at
+        return None if ends_at is None else ends_at - NOW + TOKEN_MARGIN_SECONDS
+
+    assert life(iat=4000, nbf=4900, exp=5600) == 1600
+    assert life(nbf=4900, exp=5600) == 700
+    assert life(exp=5600) == 600
+    assert life(exp=4000) == life() == 3600
 
 
 @pytest.mark.parametrize(("expires_in", "seconds"), [(60, 3600), (3600, 3600), (1, 60), (61, 61), (120.0, 120)])

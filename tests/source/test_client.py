@@ -644,3 +644,34 @@ def test_the_pbx_says_how_far_its_clock_is_ahead(fleet: Fleet, seconds: int) -> 
 def test_a_date_header_that_says_nothing_is_no_witness(date: str | None) -> None:
     with always(reply(200, json.dumps(PAGE), **({} if date is None else {"Date": date}))) as server:
         assert skew_of(server.settings()) is None
+
+
+# what the PBX says of itself
+
+
+def test_version_and_name_are_asked_for_where_no_header_has_them(fleet: Fleet) -> None:
+    with Simulator(fleet, version_header=False) as pbx, closing(Client(settings_of(pbx))) as client:
+        client.get("SipDevices", "$top=1")
+        assert (client.version, client.fqdn) == (None, None)
+        client.ask_system()
+        assert (client.version, client.fqdn) == ("20.0.4.725", "pbx.3cx.example")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        reply(404),
+        reply(403),
+        reply(503, Retry_After="1"),
+        reply(200, "no"),
+        json_reply([1]),
+        json_reply({"Version": 5, "FQDN": {"a": 1}}),
+        json_reply({"Version": "\x1b[31m", "FQDN": f"{TOKEN}.example"}),
+    ],
+)
+def test_a_pbx_that_does_not_say_them_is_none_the_worse_for_it(answer: bytes) -> None:
+    with always(answer) as server, closing(Client(server.settings(backoff_seconds=60))) as client:
+        client.ask_system()
+        assert (client.version, client.fqdn) == (None, None)
+        assert len(server.requests) == 2

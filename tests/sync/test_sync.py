@@ -156,6 +156,15 @@ def test_several_pbxs_are_each_on_their_own(tmp_path: Path) -> None:
     assert versions == {"hq": 60, "plant": 31, "Leeds-2.x": 5}
 
 
+def test_a_version_that_no_header_names_is_asked_for_once(tmp_path: Path) -> None:
+    fleet = Fleet(devices=5)
+    with Simulator(fleet, version_header=False) as simulator:
+        row = Rig(tmp_path, fleet, simulator).sync().row
+        asked = [request.path for request in simulator.requests]
+    assert (row.pbx_version, row.requests) == ("20.0.4.725", 1)
+    assert asked[1:] == ["/xapi/v1/SipDevices", "/xapi/v1/Defs/Pbx.GetSystemParameters()"]
+
+
 def test_two_walks_that_agree_count_as_one_snapshot(rig: Rig) -> None:
     result = rig.sync(consistency="twice")
     assert (result.row.walks, result.row.consistency, result.row.devices) == (2, "twice", 130)

@@ -12,7 +12,7 @@ the description leaves open is a guess, and no real list of devices was ever see
 
 - other collections (users, groups, templates …), `$metadata`, `$batch`, anything that writes;
 - TLS, the licence, the block of an address after refused credentials, roles that see one department only
-  (any role but SystemOwner gets 403);
+  (any role but the System Owner's gets 403);
 - token signatures: the third part is text that says it is none; tokens of several clients side by side;
 - .NET's collation (texts sort by code point), and its wording of errors beyond the common ones;
 - what `$search` really looks at: here number, name, MAC, vendor, model and address;

@@ -31,6 +31,7 @@ class Terms(NamedTuple):
     page_cap: int
     changes_per_request: float
     roles: tuple[str, ...]
+    version_header: bool
 
 
 class Pbx:
@@ -76,6 +77,7 @@ class Pbx:
             "/connect/token": ("POST", self._token),
             "/xapi/v1/SipDevices": ("GET", self._devices),
             "/xapi/v1/Defs": ("GET", self._defs),
+            "/xapi/v1/Defs/Pbx.GetSystemParameters()": ("GET", self._system),
         }.get(path, ("", None))
         if handle is None:
             response = Response(404)
@@ -85,7 +87,7 @@ class Pbx:
             response = unauthorized()
         else:
             response = handle(call)
-        if path.startswith("/xapi/"):
+        if path == "/xapi/v1/Defs" or (self.terms.version_header and path.startswith("/xapi/")):
             version = {"X-3CX-Version": VERSIONS[self.fleet.shape]}
             response = response._replace(headers=version | dict(response.headers))
         return response
@@ -115,11 +117,21 @@ class Pbx:
             return error(400, f"The query parameter '{unknown[0]}' is not supported.")
         return json_response(compact({"@odata.context": f"{context}(Id)" if call.pairs else context, "Id": 0}))
 
+    def _system(self, call: Call) -> Response:
+        system = {
+            "@odata.context": f"{self.base_url}/xapi/v1/$metadata#Pbx.SystemParameters",
+            "Version": VERSIONS[self.fleet.shape],
+            "FQDN": f"{self.name or 'pbx'}.3cx.example",
+            "IsMulticompanyMode": False,
+            "IsHosted3CX": False,
+        }
+        return json_response(compact(system))
+
     def _devices(self, call: Call) -> Response:
         self.tokens.uses += 1
         for _ in range(_poisson(self._rng, self.terms.changes_per_request)):
             change_something(self.fleet, self._rng)
-        if "SystemOwner" not in self.terms.roles:
+        if not {"SystemOwner", "system_owners"} & {*self.terms.roles}:
             return Response(403)
         return self._struck("page", call, lambda: self.page(call))
 

@@ -20,6 +20,9 @@ __all__ = ["CLIENT_SECRET", "Simulator"]
 CLIENT_SECRET = "pw-secret-client-3f9c2a7d51e8b604"
 """Made up, as every secret here."""
 
+LIVE_ROLES = ("App", "Reports", "system_owners", "CallFlowApp", "MyPhone")
+"""What the token of a live API client of a System Owner names."""
+
 _POLL_SECONDS = 0.02
 """How soon the listening thread notices that it shall stop."""
 
@@ -43,19 +46,21 @@ class Simulator:
         delay_seconds: float = 0.0,
         clock_ahead_seconds: float = 0.0,
         changes_per_request: float = 0.0,
-        roles: tuple[str, ...] = ("SystemOwner",),
+        roles: tuple[str, ...] = LIVE_ROLES,
+        version_header: bool = True,
         fault: str | None = None,
         log: Callable[[str], None] | None = None,
     ) -> None:
         """`changes_per_request`: how many changes a fleet sees on average before each page.
 
+        `version_header`: whether every answer has `X-3CX-Version`, not only that of `/Defs`.
         `clock_ahead_seconds`: how far its `Date` header is ahead of this machine's clock. `log` is called with a line
         for each request; port 0 takes any that is free.
         """
         self.client_id, self.client_secret = client_id, client_secret
         terms = Terms(
             *(client_id, client_secret, expires_in, token_life_seconds),
-            *(page_cap, changes_per_request, tuple(roles)),
+            *(page_cap, changes_per_request, tuple(roles), version_header),
         )
         fleets = {"": fleet} if isinstance(fleet, Fleet) else dict(fleet)
         self.pbxs = {name: Pbx(name, one, terms, self._note) for name, one in fleets.items()}

@@ -42,6 +42,8 @@ class Reading:
     outcome: Snapshot | ThreecxError
     clock_skew: timedelta | None = None
     """How far the PBX's clock is ahead of this machine's; None when it named no time."""
+    fqdn: str | None = None
+    """Host name that the PBX gives itself; asked only when its answers do not name the version."""
 
 
 def read_all(
@@ -98,5 +100,8 @@ def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Pro
             outcome = _unexpected(error)
         if isinstance(outcome, ThreecxError) and progress:
             progress(pbx.name, 0, 0)
+        requests = client.requests
+        if isinstance(outcome, Snapshot) and client.version is None:
+            client.ask_system()
         seconds = round(time.monotonic() - began, 3)
-        return Reading(pbx, started_at, seconds, client.requests, client.version, outcome, client.clock_skew)
+        return Reading(pbx, started_at, seconds, requests, client.version, outcome, client.clock_skew, client.fqdn)

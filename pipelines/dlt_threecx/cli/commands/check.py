@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +16,23 @@ import click
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.options import connecting, talking, with_format, with_pbx
 from dlt_threecx.cli.output import Format, write_rows
-from dlt_threecx.settings.config import PbxConfig, load_config
+from dlt_threecx.settings.config import Config, PbxConfig, load_config
+from dlt_threecx.snapshot.probe import probed
 from dlt_threecx.source.client import Client
-from dlt_threecx.source.errors import CredentialsError, ProtocolError, ThreecxError, UnreachableError
+from dlt_threecx.source.errors import (
+    CredentialsError,
+    ProtocolError,
+    SettingsError,
+    ThreecxError,
+    UnreachableError,
+    quoted,
+)
 
 __all__ = ["check"]
 
 _STEPS = ("connect", "token", "role", "list", "count")
-_OWNER = "SystemOwner"
+_OWNERS = ("systemowner", "systemowners")
+"""How releases spell the System Owner, without what stands between its letters."""
 
 
 class _Checked(NamedTuple):
@@ -33,28 +43,57 @@ class _Checked(NamedTuple):
     error: ThreecxError | None
 
 
-@click.command(epilog="\b\nExamples:\n  threecx check\n  threecx check --pbx hq --format json")
+@click.command(
+    epilog="\b\nExamples:\n  threecx check\n  threecx check --pbx hq --format json\n  threecx check --pbx hq --probe"
+)
 @with_pbx
+@click.option("--probe", is_flag=True, help="Show how one PBX behaves, without any of its values: fit for an issue.")
 @connecting
 @with_format
 @talking
-def check(pbx: tuple[str, ...], project: Path, form: Format) -> int:
+def check(pbx: tuple[str, ...], probe: bool, project: Path, form: Format) -> int:
     """Connect to each PBX, step by step, and say what to do.
 
     Steps: connect, token, role, list, count. The first that fails ends the check of its PBX. Two requests
-    are sent, one for a token and one for a single device; nothing is written.
+    are sent, one for a token and one for a single device; nothing is written. Of several PBXs a table shows one line
+    each.
     """
     config = load_config(project, os.environ, only=pbx)
     for text in config.warnings:
         stderr.warning(text)
+    if probe:
+        _probe(config, form)
+        return 0
     with ThreadPoolExecutor(config.run.parallel) as pool:
         checked = list(pool.map(_checked, config.pbxs.values()))
-    write_rows(("pbx", "step", "result", "detail"), [row for one in checked for row in one.rows], form, sys.stdout)
+    if form == "table" and len(checked) > 1:
+        write_rows(("pbx", "result", "detail"), map(_line, checked), form, sys.stdout)
+    else:
+        write_rows(("pbx", "step", "result", "detail"), [row for one in checked for row in one.rows], form, sys.stdout)
     sys.stdout.flush()
     errors = [(one.pbx, one.error) for one in checked if one.error]
     for name, error in errors:
         stderr.error(f"PBX '{name}': {error}")
     return max((error.exit_code for _, error in errors), default=0)
+
+
+def _line(one: _Checked) -> tuple[str, str, str]:
+    """One PBX in one line: what it holds, or the step that failed."""
+    details = {step: detail for _, step, _, detail in one.rows}
+    if one.error:
+        step = one.rows[-1][1]
+        return one.pbx, "failed", f"{step}: {details[step]}"
+    return one.pbx, "ok", f"{details['count']}, {details['list']}"
+
+
+def _probe(config: Config, form: Format) -> None:
+    if len(config.pbxs) > 1:
+        raise SettingsError(
+            "check --probe", f"the settings name {len(config.pbxs)} PBXs", f"Add --pbx {min(config.pbxs)}"
+        )
+    for pbx in config.pbxs.values():
+        with closing(Client(pbx.settings)) as client:
+            write_rows(("question", "shows"), list(probed(client)), form, sys.stdout)
 
 
 def _checked(pbx: PbxConfig) -> _Checked:
@@ -68,6 +107,8 @@ def _checked(pbx: PbxConfig) -> _Checked:
         try:
             found["role"] = _role(client.token().roles)
             body = client.get("SipDevices", "$top=1&$count=true")
+            if client.version is None:
+                client.ask_system()
             found["list"] = f"3CX {client.version}" if client.version else "the PBX does not name its version"
             found["count"] = f"{_count(body)} devices"
         except ThreecxError as error:
@@ -95,8 +136,10 @@ def _failed_step(error: ThreecxError, found: Mapping[str, str]) -> str:
 def _role(roles: tuple[str, ...]) -> str:
     if not roles:
         return "the token names none"
-    text = ", ".join(roles)
-    return text if _OWNER in roles else f"{text}: only {_OWNER} is known to see every device"
+    text = quoted(", ".join(roles))
+    if any(re.sub("[^a-z]", "", role.lower()) in _OWNERS for role in roles):
+        return text
+    return f"{text}: not the System Owner, so it may see one department only"
 
 
 def _count(body: Mapping[str, object]) -> int:

@@ -96,7 +96,7 @@ def _some(rng: Random, ids: Sequence[int], share: float) -> Ids:
 
 def _readdress(roster: Roster, rng: Random, device_id: int) -> bool:
     registrar = roster.find(device_id)["Registrar"]
-    if not registrar or not registrar.get("IpAddress"):
+    if not registrar or not registrar.get("IpAddress") or "SBC" in registrar["IpAddress"]:
         return False
     address = roster.maker.ip_address()
     while address == registrar["IpAddress"]:

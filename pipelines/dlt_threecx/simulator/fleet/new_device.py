@@ -25,7 +25,8 @@ _TAGS: tuple[tuple[str, ...], ...] = ((),) * 12 + (
     ("Teams", "MS"),
     ("WakeUp",),
 )
-_CATEGORIES = ("Supported", "Supported", "Supported", "Legacy")
+_CATEGORIES = ("TcxTested", "TcxTested", "VendorTested", "None")
+_SYSTEM_LINES = ("Queue", "RingGroup", "IVR", "Parking")
 
 
 def link_of(ip_address: str, token: str) -> str:
@@ -36,6 +37,13 @@ def link_of(ip_address: str, token: str) -> str:
 def blank_registrar() -> Row:
     """What is known of a phone that was never seen: nothing."""
     return dict.fromkeys(_REGISTRAR)
+
+
+def softphone() -> Row:
+    """What is known of an app: no address of its own, and empty texts where a phone has values."""
+    empty = dict.fromkeys(("MAC", "FirmwareVersion", "IpAddress", "InterfaceLink"), "")
+    named = {"Vendor": "3CX", "Model": "3CX App", "UserAgent": "3CX Mobile Client", "Capabilities": 0}
+    return blank_registrar() | empty | named
 
 
 class Maker:
@@ -52,7 +60,10 @@ class Maker:
         self._mac_step = rng.randrange(1, 1 << 23) * 2 + 1
 
     def device(self, device_id: int) -> Row:
-        """The next device. Fax adapters, trunks, lines without DN and unseen phones stand at fixed places."""
+        """The next device.
+
+        Fax adapters, trunks, phones without DN, unseen phones, softphones and system lines stand at fixed places.
+        """
         index = self._made
         self._made += 1
         place = index % 100
@@ -71,6 +82,13 @@ class Maker:
         elif place == 83:
             row["Registrar"] = row["PhoneWebPassword"] = None
             row["Online"] = False
+        elif place == 91:
+            row["Registrar"] = softphone()
+            row["PhoneWebPassword"] = row["ProvLink"] = ""
+        elif place == 94:
+            row["Registrar"] = row["PhoneWebPassword"] = row["ProvLink"] = None
+            kind = _SYSTEM_LINES[index // 100 % len(_SYSTEM_LINES)]
+            row["DN"] |= {"Name": f"{kind} {index}", "Type": kind, "Tags": []}
         return row
 
     def dn(self, index: int, model: PhoneModel) -> Row:
@@ -135,7 +153,7 @@ class Maker:
                 "FirmwareVersion": firmware,
                 "FirmwareAvailable": None if firmware == newest else newest,
                 "UserAgent": model.user_agent(firmware),
-                "IpAddress": ip_address,
+                "IpAddress": f"SBC sbc{index % 3}" if behind_sbc else ip_address,
                 "InterfaceLink": link_of(ip_address, self.secret()),
                 "Capabilities": 0 if model is GATEWAY else 7,
                 "Id": 5000 + index,
