@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from dlt_threecx.source.columns import COLUMNS
 
 __all__ = [
+    "CATEGORIES",
     "CHANGES",
     "DATASET",
     "DEVICE_COLUMNS",
@@ -18,9 +19,11 @@ __all__ = [
     "LOADS",
     "TABLES",
     "VERSIONS",
+    "Category",
     "Change",
     "Status",
     "TableColumn",
+    "category",
     "dlt_hints",
     "finished_loads",
 ]
@@ -37,6 +40,11 @@ CHANGES: tuple[Change, ...] = get_args(Change)
 SqlType = Literal["text", "bigint", "double", "bool", "timestamp"]
 
 
+Category = Literal["identity", "placement", "firmware", "network", "presence", "secret", "lifecycle", "other"]
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+"""The kinds of changes; `lifecycle` is a device that was added, removed or came back."""
+
+
 class TableColumn(NamedTuple):
     """One column: its name, dlt type and meaning. Keys are never null."""
 
@@ -44,6 +52,8 @@ class TableColumn(NamedTuple):
     type: SqlType
     meaning: str
     key: bool = False
+    category: Category = "other"
+    """Of a device column: what kind of change a change of it is."""
 
 
 _SQL_TYPES: dict[str, SqlType] = {
@@ -55,8 +65,29 @@ _SQL_TYPES: dict[str, SqlType] = {
     "time": "timestamp",
 }
 
+_CATEGORIES: dict[Category, tuple[str, ...]] = {
+    "identity": ("mac", "vendor", "model"),
+    "network": ("ip_address",),
+    "firmware": (
+        *("firmware_version", "firmware_available", "firmware_category", "firmware_latest_id", "firmware_outdated"),
+        *("assigned_firmware", "custom_firmware", "user_agent", "template_model", "model_mismatch"),
+    ),
+    "placement": (
+        *("dn_id", "dn_number", "dn_name", "dn_type", "dn_hidden", "dn_tags"),
+        *("sbc_name", "sbc_display_name"),
+    ),
+    "presence": ("online",),
+    "secret": ("phone_web_password_fp", "prov_link_fp", "interface_link_fp"),
+}
+_COLUMN_CATEGORIES = {name: category for category, names in _CATEGORIES.items() for name in names}
+
+
+def _device_column(name: str, kind: str, meaning: str) -> TableColumn:
+    return TableColumn(name, _SQL_TYPES[kind], meaning, category=_COLUMN_CATEGORIES.get(name, "other"))
+
+
 DEVICE_COLUMNS: tuple[TableColumn, ...] = (
-    *(TableColumn(column.name, _SQL_TYPES[column.type], column.meaning) for column in COLUMNS),
+    *(_device_column(column.name, column.type, column.meaning) for column in COLUMNS),
     TableColumn("extra", "text", "JSON: properties without a column of their own, secrets by name removed"),
 )
 """The device columns, in the order of a row; `device_id` goes before them."""
@@ -124,21 +155,9 @@ def dlt_hints(columns: tuple[TableColumn, ...]) -> dict[str, Any]:
     return {column.name: {"data_type": column.type, "nullable": not column.key} for column in columns}
 
 
-_CATEGORIES = {
-    "identity": ("mac", "vendor", "model"),
-    "network": ("ip_address",),
-    "firmware": ("user_agent", "template_model", "model_mismatch"),
-    "presence": ("online",),
-}
+_CATEGORY_OF = {column.name: column.category for column in DEVICE_COLUMNS}
 
 
-def category(field: str) -> str:
-    """What kind of change a change of this device column is."""
-    for name, fields in _CATEGORIES.items():
-        if field in fields:
-            return name
-    if field.endswith("_fp"):
-        return "secret"
-    if "firmware" in field:
-        return "firmware"
-    return "placement" if field.startswith(("dn_", "sbc_")) else "other"
+def category(field: str) -> Category:
+    """What kind of change a change of this device column, or of `extra.Name`, is."""
+    return _CATEGORY_OF.get(field, "other")

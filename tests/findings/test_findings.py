@@ -65,7 +65,7 @@ class Case:
 
 BEHIND = {"firmware_version": "96.86.0.70", "firmware_available": "96.86.0.100", "user_agent": None}
 OLD = {"firmware_version": "96.86.0.70", "user_agent": "Yealink SIP-T54W 96.86.0.70"}
-SAME = {"mac": "805EC00000AA"}
+SAME: dict[str, Any] = {"mac": "805EC00000AA"}
 SHARED = {"phone_web_password_fp": "f" * 16}
 SOON, LATER = NOW + timedelta(days=20), NOW + timedelta(days=300)
 
@@ -178,6 +178,7 @@ CASES = [
                 "100.64.0.1",
                 "fd00::1",
                 "fe80::1",
+                "SBC 8.8.8.8",
                 "",
                 None,
                 "x",
@@ -191,6 +192,7 @@ CASES = [
         _days((9, _phones(25)), (5, {**_phones(24), 25: _phone(25, ip_address="10.7.7.7")})),
         [
             _days((9, {**_phones(24), 25: _phone(25, ip_address="10.7.7.7", sbc_name="branch")})),
+            _days((9, {**_phones(24), 25: _phone(25, ip_address="SBC branch.1")})),
             _days((9, {number: _phone(number, ip_address=f"10.7.{number}.7") for number in range(25)})),
             _days((9, {**_phones(5), 6: _phone(6, ip_address="10.7.7.7")})),
         ],
@@ -221,7 +223,18 @@ CASES = [
         [
             _days((12, _some({"online": True})), (6, _some({"online": False}))),
             _days((12, _some({"online": False})), (10, _some({"online": True})), (6, _some({"online": False}))),
-            _days((12, _phones(1))),
+            _days((12, _some({}, {"online": True}))),
+        ],
+    ),
+    # unknown where the API does not say
+    Case("offline", {None: 12}, _days((12, _phones(2)), (3, _phones(2))), [_days((12, {}))]),
+    Case(
+        "duplicate_mac",
+        {1: 5, 2: 5},
+        _days((9, _some(SAME)), (5, _some(SAME, SAME | {"model": "M18"}))),
+        [
+            _days((9, _some(*[SAME | {"model": model, "is_dect_device": None} for _ in range(2)])))
+            for model in ("W70B", "M700", "N870 IP PRO", "DP750", "SIP-W60B")
         ],
     ),
     Case(
@@ -318,6 +331,26 @@ def test_every_rule_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() 
     assert ids - {"fingerprint_off"} == {case.rule for case in CASES if case.quiet}
 
 
+def test_phones_of_which_the_api_says_little_have_no_findings_but_what_is_unknown(
+    past: duckdb.DuckDBPyConnection,
+) -> None:
+    bare = {"dn_id": 1, "dn_number": "101", "dn_type": "Extension"}
+    queue = {"dn_id": 2, "dn_number": "800", "dn_type": "Queue"}
+    write_days(past, _days((9, {1: bare, 2: queue, 3: queue})), ledger={"fingerprint_key_id": "k"})
+    assert past.execute("select rule, device_id, detail from findings").fetchall() == [
+        ("offline", None, "unknown: this release of 3CX does not say whether phones are on line")
+    ]
+
+
+def test_findings_have_the_words_of_their_rule(past: duckdb.DuckDBPyConnection) -> None:
+    write_days(past, _days((9, _some({"dn_tags": '["WeakPass"]', "online": True}))), ledger={"fingerprint_key_id": "k"})
+    rule = next(rule for rule in rules() if rule.id == "weak_password")
+    question = "select rule, title, severity, severity_rank, why, what_to_do from findings"
+    assert past.execute(question).fetchall() == [
+        (rule.id, rule.title, "high", 1, rule.reason, rule.action),
+    ]
+
+
 def test_the_view_has_all_rules_and_the_columns_of_the_device(past: duckdb.DuckDBPyConnection) -> None:
     assert past.execute("truncate _dlt_loads; select * from findings").fetchall() == []
     write_days(past, _days((9, _some({**SAME, **BEHIND, "dn_tags": '["WeakPass"]'}, SAME))))
@@ -328,6 +361,7 @@ def test_the_view_has_all_rules_and_the_columns_of_the_device(past: duckdb.DuckD
         ("fingerprint_off", "info", "hq", None, None, None),
         ("firmware_behind", "medium", "hq", 1, "101", SAME["mac"]),
         ("mixed_firmware", "low", "hq", 1, "101", SAME["mac"]),
+        ("offline", "low", "hq", None, None, None),
         ("weak_password", "high", "hq", 1, "101", SAME["mac"]),
     ]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dlt_threecx.tables import DEVICE_COLUMNS, category
 from dlt_threecx.views.views import MACROS, VIEWS
-from tests.literal import Devices, When, days_ago, empty_history, write_attempt, write_days
+from tests.literal import NOW, Devices, When, days_ago, empty_history, write_attempt, write_days
 
 Past = duckdb.DuckDBPyConnection
 Phone = dict[str, Any]
@@ -201,8 +201,10 @@ def test_history_has_a_row_per_interval_in_which_nothing_tracked_changed(past: P
 def test_changes_have_a_row_per_field_and_one_per_device_that_came_or_went(past: Past) -> None:
     write_days(past, DAYS, anew=ANEW)
     ip, online, room = ("ip_address", "network"), ("online", "presence"), ("extra.Room", "other")
-    came, one, two = (None, None, None, None), "10.0.0.1", "10.0.0.2"
-    assert _shown(past, "device_changes", "model", "ip_address", "online", "is_router", "extra") == [
+    came, one, two = (None, "lifecycle", None, None), "10.0.0.1", "10.0.0.2"
+    columns = "changed_at, pbx, device_id, change, field, category, old_value, new_value, model, ip_address"
+    question = f"select {columns}, online, is_router, extra from device_changes order by all"
+    assert _rows(past, question) == [
         (_day(1), "hq", 1, "added", *came, "T46U", one, None, None, None),
         (_day(1), "hq", 2, "added", *came, "X4U", None, None, None, None),
         (_day(1), "hq", 3, "added", *came, "D785", None, None, None, None),
@@ -216,6 +218,41 @@ def test_changes_have_a_row_per_field_and_one_per_device_that_came_or_went(past:
         (_day(4), "hq", 3, "returned", *came, "D735", None, None, None, None),
         (_day(5), "leeds", 1, "changed", *room, "12", "14", "GXP", None, None, None, '{"Room":"14"}'),
         (_day(6), "hq", 1, "changed", *ip, two, one, "T46U", one, None, False, None),
+    ]
+
+
+def test_changes_have_the_utc_day_and_an_id_of_the_update_and_tell_of_the_first_load(past: Past) -> None:
+    days: list[tuple[When, str, Devices]] = [
+        (_day(1, 23), "hq", {1: {}}),
+        (_day(2, 23), "hq", {1: {"mac": "a", "vendor": "b"}, 2: {}}),
+        (_day(3, 1), "leeds", {1: {}}),
+    ]
+    write_days(past, days)
+    past.execute("set TimeZone = 'Pacific/Auckland'")
+    question = "select changed_on, pbx, update_id, is_initial_load, category, field from device_changes order by all"
+    first, second = "hq/1/20261101T230000", "hq/1/20261102T230000"
+    assert _rows(past, question) == [
+        (date(2026, 11, 1), "hq", first, True, "lifecycle", None),
+        (date(2026, 11, 2), "hq", second, False, "identity", "mac"),
+        (date(2026, 11, 2), "hq", second, False, "identity", "vendor"),
+        (date(2026, 11, 2), "hq", "hq/2/20261102T230000", False, "lifecycle", None),
+        (date(2026, 11, 3), "leeds", "leeds/1/20261103T010000", True, "lifecycle", None),
+    ]
+
+
+def test_daily_changes_count_devices_and_fields(past: Past) -> None:
+    days: list[tuple[When, str, Devices]] = [
+        (_day(1), "hq", {1: {}, 2: {}}),
+        (_day(2, 1), "hq", {1: {"mac": "a", "dn_name": "b"}, 2: {"mac": "c"}}),
+        (_day(2, 2), "hq", {1: {"mac": "b", "dn_name": "b"}}),
+    ]
+    write_days(past, days)
+    first, second = date(2026, 11, 1), date(2026, 11, 2)
+    assert _whole(past, "daily_changes") == [
+        (first, "hq", "lifecycle", None, None, True, 2, 0),
+        (second, "hq", "identity", None, None, False, 2, 3),
+        (second, "hq", "lifecycle", None, None, False, 1, 0),
+        (second, "hq", "placement", None, None, False, 1, 1),
     ]
 
 
@@ -338,25 +375,49 @@ def test_the_inventory_of_a_day_is_that_of_its_last_snapshot(past: Past) -> None
         (_day(4), "leeds", {1: yealink}),
     ]
     write_days(past, days)
-    assert _rows(past, "select * from daily_inventory order by day, pbx, vendor, model, firmware_version") == [
-        (date(2026, 11, 1), "hq", "Yealink", "T46U", "2", 1),
-        (date(2026, 11, 1), "hq", "Yealink", "T46U", None, 1),
-        (date(2026, 11, 1), "hq", None, None, None, 1),
-        (date(2026, 11, 2), "hq", "Snom", None, None, 1),
-        (date(2026, 11, 2), "hq", "Yealink", "T46U", "2", 1),
-        (date(2026, 11, 2), "hq", "Yealink", "T46U", None, 1),
-        (date(2026, 11, 2), "hq", None, None, None, 1),
-        (date(2026, 11, 3), "leeds", "Yealink", "T46U", None, 1),
-        (date(2026, 11, 4), "hq", "Yealink", "T46U", "2", 1),
-        (date(2026, 11, 4), "hq", "Yealink", "T54W", None, 1),
-        (date(2026, 11, 4), "leeds", "Yealink", "T46U", None, 1),
-        (date(2026, 11, 6), "hq", "Yealink", "T46U", None, 1),
+    question = (
+        "select * from daily_inventory where day <= '2026-11-06' order by day, pbx, vendor, model, firmware_version"
+    )
+    one, two, three, four, six = (date(2026, 11, number) for number in (1, 2, 3, 4, 6))
+    assert _rows(past, question) == [
+        (one, "hq", "Yealink", "T46U", "2", 1, False),
+        (one, "hq", "Yealink", "T46U", None, 1, False),
+        (one, "hq", None, None, None, 1, False),
+        (two, "hq", "Snom", None, None, 1, False),
+        (two, "hq", "Yealink", "T46U", "2", 1, False),
+        (two, "hq", "Yealink", "T46U", None, 1, False),
+        (two, "hq", None, None, None, 1, False),
+        (three, "hq", "Snom", None, None, 1, True),
+        (three, "hq", "Yealink", "T46U", "2", 1, True),
+        (three, "hq", "Yealink", "T46U", None, 1, True),
+        (three, "hq", None, None, None, 1, True),
+        (three, "leeds", "Yealink", "T46U", None, 1, False),
+        (four, "hq", "Yealink", "T46U", "2", 1, False),
+        (four, "hq", "Yealink", "T54W", None, 1, False),
+        (four, "leeds", "Yealink", "T46U", None, 1, False),
+        (date(2026, 11, 5), "leeds", "Yealink", "T46U", None, 1, True),
+        (six, "hq", "Yealink", "T46U", None, 1, False),
+        (six, "leeds", "Yealink", "T46U", None, 1, True),
     ]
+
+
+def test_the_inventory_carries_the_last_complete_snapshot_to_today(past: Past) -> None:
+    write_days(past, [(9.0, "hq", {1: {}, 2: {}}), (6.0, "hq", {1: {}}), (3.0, "leeds", {1: {}})])
+    write_attempt(past, 5, "hq", "refused", {}, reason="shrink")
+    today = NOW.date()
+    expected = [(today - timedelta(days=ago), "hq", 2 if ago > 6 else 1, ago not in (9, 6)) for ago in range(9, -1, -1)]
+    expected += [(today - timedelta(days=ago), "leeds", 1, ago != 3) for ago in range(3, -1, -1)]
+    for zone in ("UTC", "Pacific/Auckland", "America/Los_Angeles"):
+        past.execute(f"set TimeZone = '{zone}'")
+        assert _rows(past, "select day, pbx, devices, is_carried from daily_inventory order by pbx, day") == expected
+        days = [today - timedelta(days=ago) for ago in range(9, -1, -1)]
+        assert _rows(past, "select * from calendar order by day") == [(day, day == today) for day in days]
 
 
 def test_the_inventory_counts_phones_that_are_alike_together(past: Past) -> None:
     write_days(past, [(_day(1), "hq", {number: {"vendor": "Snom", "dn_id": number} for number in range(5)})])
-    assert _whole(past, "daily_inventory") == [(date(2026, 11, 1), "hq", "Snom", None, None, 5)]
+    (first, *_) = _whole(past, "daily_inventory")
+    assert first == (date(2026, 11, 1), "hq", "Snom", None, None, 5, False)
 
 
 # pbx_status
@@ -549,8 +610,14 @@ def _texts(phone: Phone) -> dict[str, str]:
 
 def _assert_inventory(past: Past, told: Told) -> None:
     expected: Counter[tuple[date, str, str | None]] = Counter()
+    ends = max((at.date() for readings in told.values() for at, _ in readings), default=_day(1).date())
     for pbx, readings in told.items():
-        for day, fleet in {at.date(): fleet for at, fleet in readings}.items():
+        last = {at.date(): fleet for at, fleet in readings}
+        day, fleet = min(last), last[min(last)]
+        while day <= ends:
+            fleet = last.get(day, fleet)
             expected.update((day, pbx, phone.get("vendor")) for phone in fleet.values())
-    rows = _rows(past, "select day, pbx, vendor, devices from daily_inventory")
+            day += timedelta(days=1)
+    question = "select day, pbx, vendor, sum(devices) from daily_inventory where day <= ? group by all"
+    rows = _rows(past, question, ends)
     assert sorted([(*key, number) for key, number in expected.items()], key=str) == sorted(rows, key=str)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dlt_threecx.findings.rule import Rule, rules
+from dlt_threecx.findings.rule import SEVERITIES, Rule, rules
 
 __all__ = ["filled"]
 
@@ -20,7 +20,7 @@ _LASTING = (
     " join began b on b.pbx = p.pbx and b.device_id = p.device_id where b.{id} is not null)"
 )
 _ROWS = """
-    select '{id}' as rule, '{severity}' as severity, r.pbx, r.device_id, min(r.detail) as detail, min(r.since) as since
+    select '{id}' as rule, r.pbx, r.device_id, min(r.detail) as detail, min(r.since) as since
     from (
 {query}
     ) r
@@ -46,11 +46,19 @@ def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
         text.replace("{holds}", ",\n        ".join(holds))
         .replace("{last_without}", ",\n        ".join(last_without))
         .replace("{began}", ",\n        ".join(began))
+        .replace("{words}", ",\n        ".join(map(_words, chosen)))
         .replace("{rules}", "    union all".join(map(_found, chosen)))
     )
+
+
+def _words(rule: Rule) -> str:
+    rank = len(SEVERITIES) - SEVERITIES.index(rule.severity)
+    texts = (rule.id, rule.title, rule.severity, rule.reason, rule.action)
+    id_, title, severity, reason, action = ("'" + text.replace("'", "''") + "'" for text in texts)
+    return f"({id_}, {title}, {severity}, {rank}, {reason}, {action})"
 
 
 def _found(rule: Rule) -> str:
     """The rule's rows: a device at most once."""
     query = _WHILE.sub(lambda _: _LASTING, rule.query)
-    return _ROWS.replace("{query}", query).replace("{id}", rule.id).replace("{severity}", rule.severity)
+    return _ROWS.replace("{query}", query).replace("{id}", rule.id)

@@ -47,15 +47,30 @@ VIEW_COLUMNS: dict[str, dict[str, str]] = {
     },
     "device_changes": {
         "changed_at": "the snapshot that saw the change first",
+        "changed_on": "the day of that, in UTC",
+        "update_id": "the same for all fields that changed together: one per device and snapshot",
+        "is_initial_load": "whether it is from the first snapshot of the PBX, in which every device is added",
         "change": "added, changed, removed, returned or refreshed",
         "field": "the column that changed, `extra.Name` in extra; null when the device was added, removed or came back",
-        "category": "identity, placement, firmware, network, presence, secret or other; null like field",
+        "category": "identity, placement, firmware, network, presence, secret, other; lifecycle when field is null",
         "old_value": "its value before, as text",
         "new_value": "its value from then on, as text",
     },
-    "daily_inventory": {
+    "calendar": {
         "day": "the day, in UTC",
-        "devices": "devices of this vendor, model and firmware in the last complete snapshot of the day",
+        "is_today": "whether the day is not over yet",
+    },
+    "daily_inventory": {
+        "day": "the day, in UTC: every day from the first complete snapshot of the PBX to today",
+        "devices": "devices of this vendor, model and firmware in the last complete snapshot up to the end of the day",
+        "is_carried": "whether that snapshot is of an earlier day, because this one has none",
+    },
+    "daily_changes": {
+        "day": "the day of the change, in UTC",
+        "category": "what kind of change, as in device_changes",
+        "is_initial_load": "whether it is from the first snapshot of the PBX, in which every device is added",
+        "devices": "devices that changed in this way, each once",
+        "fields": "fields that changed; 0 for devices that were added, removed or came back",
     },
     "pbx_status": {
         "last_attempt_at": "begin of the last attempt",
@@ -72,10 +87,14 @@ VIEW_COLUMNS: dict[str, dict[str, str]] = {
     },
     "findings": {
         "rule": "id of the rule",
-        "severity": "how much it matters",
+        "title": "the rule in a few words",
+        "severity": "how much it matters: high, medium, low or info",
+        "severity_rank": "the same as a number to sort by: 1 is high, 4 is info",
         "device_id": "`Id` of the device in its PBX; null when it is about the whole PBX",
         "detail": "what was found, in a sentence",
         "since": "since when it is so, as far as the history knows",
+        "why": "why it matters",
+        "what_to_do": "what to do about it",
     },
 }
 """View or macro → column → meaning, where a view's column is not simply one of a table."""

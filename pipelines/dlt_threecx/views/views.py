@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from dlt_threecx.findings import filled
-from dlt_threecx.tables import DATASET, DEVICE_COLUMNS, LEDGER, VERSIONS, TableColumn, category, finished_loads
+from dlt_threecx.tables import DATASET, DEVICE_COLUMNS, LEDGER, VERSIONS, TableColumn, finished_loads
 
 __all__ = [
     "FUNCTION_PARAMETERS",
@@ -29,7 +29,9 @@ VIEWS = (
     "device_history",
     "device_changes",
     "device_snapshots",
+    "calendar",
     "daily_inventory",
+    "daily_changes",
     "pbx_status",
     "findings",
 )
@@ -178,9 +180,9 @@ def _text(name: str, prefix: str, dialect: str) -> str:
 
 def _category_cases() -> str:
     fields: dict[str, list[str]] = {}
-    for name in _NAMES:
-        fields.setdefault(category(name), []).append(f"'{name}'")
-    del fields["other"]
+    for column in DEVICE_COLUMNS:
+        if column.category != "other":
+            fields.setdefault(column.category, []).append(f"'{column.name}'")
     return " ".join(f"when n.field in ({', '.join(names)}) then '{kind}'" for kind, names in fields.items())
 
 

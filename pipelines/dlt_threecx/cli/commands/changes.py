@@ -19,11 +19,10 @@ from dlt_threecx.errors import suggestion
 from dlt_threecx.queries.change_groups import ChangeGroup, FieldChange, Values, change_groups
 from dlt_threecx.queries.device_lookup import device_text, find_devices
 from dlt_threecx.queries.sql_query import SqlQuery
-from dlt_threecx.tables import DEVICE_COLUMNS
+from dlt_threecx.tables import CATEGORIES, DEVICE_COLUMNS
 
 __all__ = ["changes"]
 
-CATEGORIES = ("identity", "placement", "firmware", "network", "presence", "secret", "other")
 SINCE = timedelta(days=7)
 
 _FIELDS = tuple(column.name for column in DEVICE_COLUMNS)

@@ -1,7 +1,7 @@
 -- title: The same MAC address twice in a PBX
 -- severity: medium
 -- reason: One phone is set up twice: both entries provision it, and the last one wins. DECT bases, whose handsets share
--- an address, are left out.
+-- an address, are left out; where the API does not say what is DECT, by their model.
 -- action: Find out which entry the phone uses and delete the other.
 select o.pbx, o.device_id, o.mac || ' is also of device ' || case
         when o.device_id = o.lowest then o.highest else o.lowest end as detail,
@@ -12,6 +12,10 @@ from (
         max(p.device_id) over (partition by p.pbx, p.mac) as highest,
         row_number() over (partition by p.pbx, p.mac order by p.since, p.device_id) as place
     from {while v.mac = p.mac} p
-    where p.mac not in ('', '000000000000', 'FFFFFFFFFFFF') and p.is_dect_device is not true
+    where p.mac not in ('', '000000000000', 'FFFFFFFFFFFF')
+        and not coalesce(p.is_dect_device, regexp_matches(
+            lower(coalesce(p.model, '')),
+            '^(sip-)?w[5-9][0-9]([a-z]|$)|^m[0-9][0-9][0-9]([^0-9]|$)|^n[5-9][0-9][0-9]([^0-9]|$)|^dp7|^kx-tgp|dect'
+        ))
 ) o
 where o.lowest <> o.highest

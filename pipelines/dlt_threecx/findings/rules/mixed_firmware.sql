@@ -3,7 +3,7 @@
 -- reason: Phones of one model with different firmware behave differently, and a roll-out may have stopped half-way.
 -- action: Bring all phones of the model to one firmware.
 select o.pbx, o.device_id, greatest(o.since, u.since) as since,
-    o.firmware_version || ' runs, ' || u.phones || ' of ' || u.all_phones || ' ' || o.model || ' run '
+    'runs ' || o.firmware_version || ', but ' || u.phones || ' of ' || u.all_phones || ' ' || o.model || ' run '
         || u.firmware_version as detail
 from {while v.firmware_version = p.firmware_version} o
 join (

@@ -1,4 +1,4 @@
--- one row per complete snapshot whose load has finished: what all other views believe
+-- one row per complete snapshot whose load has finished: the base of all other views
 select s.pbx, s.snapshot_id, max(s.taken_at) as taken_at, max(s.devices) as devices
 from {schema}snapshots s
 where

@@ -1,4 +1,4 @@
--- one row per day, PBX, vendor, model and firmware: how many devices the last complete snapshot of the day had
+-- one row per day, PBX, vendor, model and firmware: how many devices there were at the end of the day, in UTC
 with log as (
     select
         v.pbx,
@@ -41,8 +41,14 @@ with log as (
     group by s.pbx, s.day, s.vendor, s.model, s.firmware_version
 ), kinds as (
     select distinct s.pbx, s.vendor, s.model, s.firmware_version from sums s
-), days as (
+), read_days as (
     select distinct s.pbx, cast(s.taken_at at time zone 'UTC' as date) as day from {schema}complete_snapshots s
+), firsts as (
+    select r.pbx, min(r.day) as day from read_days r group by r.pbx
+), days as (
+    select f.pbx, c.day
+    from firsts f
+    join {schema}calendar c on c.day >= f.day
 ), all_sums as (
     select s.pbx, s.day, s.vendor, s.model, s.firmware_version, s.step from sums s
     union all
@@ -66,6 +72,14 @@ with log as (
         ) as devices
     from daily_sums s
 )
-select t.day, t.pbx, t.vendor, t.model, t.firmware_version, cast(t.devices as bigint) as devices
+select
+    t.day,
+    t.pbx,
+    t.vendor,
+    t.model,
+    t.firmware_version,
+    cast(t.devices as bigint) as devices,
+    r.day is null as is_carried
 from totals t
+left join read_days r on r.pbx = t.pbx and r.day = t.day
 where t.devices > 0

@@ -7,6 +7,8 @@ with ordered as (
         lag(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at) as previous_at
     from {schema}device_versions v
     where {is_complete}
+), first as (
+    select s.pbx, min(s.snapshot_id) as snapshot_id from {schema}complete_snapshots s group by s.pbx
 ), steps as (
     -- the second of two copies of a row comes after the first, at the same time
     select o.pbx, o.device_id, o.observed_at, o.previous_at
@@ -16,6 +18,7 @@ with ordered as (
     select
         v.pbx,
         v.device_id,
+        v.snapshot_id,
         v.observed_at,
         s.previous_at,
         v.change,
@@ -32,10 +35,11 @@ with ordered as (
         n.observed_at as changed_at,
         n.pbx,
         n.device_id,
+        n.snapshot_id,
         n.change,
         n.field,
         case
-            when n.field is null then null
+            when n.field is null then 'lifecycle'
             when n.change = 'refreshed' then 'presence'
             {categories}
             else 'other'
@@ -54,20 +58,24 @@ with ordered as (
     select
         u.*,
         row_number() over (
-            partition by u.changed_at, u.pbx, u.device_id, u.change, u.field, u.category
+            partition by u.changed_at, u.pbx, u.device_id, u.snapshot_id, u.change, u.field, u.category
             order by u.changed_at
         ) as copy_number
     from unfolded u
 )
 select
     c.changed_at,
+    cast(c.changed_at at time zone 'UTC' as date) as changed_on,
     c.pbx,
     c.device_id,
+    c.pbx || '/' || cast(c.device_id as varchar) || '/' || c.snapshot_id as update_id,
     c.change,
+    f.snapshot_id is not null as is_initial_load,
     c.field,
     c.category,
     c.old_value,
     c.new_value,
     {columns:c}
 from loaded c
+left join first f on f.pbx = c.pbx and f.snapshot_id = c.snapshot_id
 where c.copy_number = 1

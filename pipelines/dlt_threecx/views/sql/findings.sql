@@ -8,7 +8,10 @@ with latest as (
     group by v.pbx, v.device_id
 ), phones as materialized (
     select distinct v.pbx, v.device_id, {columns:v},
-        nullif(regexp_replace(v.ip_address, '[^.]*$', ''), '') as subnet
+        case
+            when regexp_matches(v.ip_address, '^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+(:[0-9]+)?$')
+            then regexp_replace(v.ip_address, '[^.]*$', '')
+        end as subnet
     from latest l
     join {schema}device_versions v
         on v.pbx = l.pbx and v.device_id = l.device_id and v.observed_at = l.observed_at
@@ -47,11 +50,28 @@ with latest as (
     group by v.pbx, v.device_id
 ), found as (
 {rules}
+), words as (
+    select w.rule, w.title, w.severity, w.severity_rank, w.why, w.what_to_do
+    from (values
+        {words}
+    ) as w(rule, title, severity, severity_rank, why, what_to_do)
 ), known as (
     select d.pbx, d.device_id, {columns:d} from phones d
     union all
     select d.pbx, d.device_id, {columns:d} from gone d
 )
-select f.rule, f.severity, f.pbx, f.device_id, f.detail, f.since, {columns:d}
+select
+    f.rule,
+    w.title,
+    w.severity,
+    w.severity_rank,
+    f.pbx,
+    f.device_id,
+    f.detail,
+    f.since,
+    w.why,
+    w.what_to_do,
+    {columns:d}
 from found f
+join words w on w.rule = f.rule
 left join known d on d.pbx = f.pbx and d.device_id = f.device_id
