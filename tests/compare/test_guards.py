@@ -93,7 +93,7 @@ def test_scope_and_identity_compare_with_the_last_snapshot() -> None:
 
 
 def test_every_guard_is_named() -> None:
-    assert list(GUARDS) == ["identity", "scope", "empty", "shrink", "restored"]
+    assert list(GUARDS) == ["identity", "scope", "empty", "shrink", "clock", "restored"]
 
 
 def test_a_pbx_that_says_it_is_empty_is_refused_until_accepted(rig: Rig) -> None:

@@ -168,7 +168,7 @@ def test_an_api_key_of_its_own_beats_the_token_of_all(tmp_path: Path, write: Wri
 
 
 def test_every_setting_of_a_pbx_can_be_set() -> None:
-    guards = {"max_removed_percent", "max_removed_devices"}
+    guards = {"max_removed_percent", "max_removed_devices", "max_clock_skew_minutes"}
     assert set(KEYS) == {field.name for field in fields(Settings)} | guards | set(RUN_KEYS)
 
 

@@ -1,16 +1,16 @@
-"""A reading beside the history: a refusal that says why, or a row of the ledger and the versions that are new."""
+"""Compares a reading with the history: refuses it, or returns a row of the ledger and the new versions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dlt_threecx.compare.api_shape import merged, moved
 from dlt_threecx.compare.differences import Difference, Rules, differences
-from dlt_threecx.compare.guards import Facts, Objection, objections, refusal
+from dlt_threecx.compare.guards import Facts, Objection, clock_objections, objections, refusal
 from dlt_threecx.compare.previous import PbxState, StoredPbx
 from dlt_threecx.compare.versions_file import Stamp, VersionsFile
 from dlt_threecx.integrity.ledger import LedgerRow, chained, key_id, new_snapshot_id, not_before
@@ -78,7 +78,8 @@ def decide(
 ) -> SyncResult:
     """The result for one PBX; its new versions are added to the file, unless it failed or a guard refuses it."""
     state, snapshot, before = history.state, reading.outcome, history.state.complete
-    row = _dated(reading, state, history.before.last_at)
+    clock = list(_clock_objections(reading, history.before.last_at))
+    row = _dated(reading, history, is_clock_trusted=not clock or "clock" in accepted.guards)
     if isinstance(snapshot, ThreecxError):
         row = replace(row, status="failed", reason=snapshot.reason, detail=_sentences(str(snapshot), row.detail))
         return SyncResult(row, error=snapshot)
@@ -86,19 +87,20 @@ def decide(
     row = _described(row, reading, snapshot, state)
     changes: Iterable[Difference] = differences(history.known, snapshot.seen())
     rules = Rules(volatile=volatile)
+    objecting = clock
     if before is not None:
         # A first snapshot has nothing to lose; all others are counted before anything is written.
         changes = list(changes)
-        objecting = list(objections(_facts(reading, snapshot, before, changes)))
-        overruled = [o.guard for o in objecting if o.guard in accepted.guards]
-        if overruled:
-            row = replace(row, accepted=",".join(overruled), because=accepted.because)
-        refusing = [o for o in objecting if o.guard not in accepted.guards]
-        if refusing:
-            return _refused(row, refusing)
+        objecting = [*objections(_facts(reading, snapshot, before, changes)), *clock]
         key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
         format_changed = before["row_format"] != ROW_FORMAT
         rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed, format_changed)
+    overruled = [o.guard for o in objecting if o.guard in accepted.guards]
+    if overruled:
+        row = replace(row, accepted=",".join(overruled), because=accepted.because)
+    refusing = [o for o in objecting if o.guard not in accepted.guards]
+    if refusing:
+        return _refused(row, refusing)
 
     stamp = Stamp(row.pbx, row.snapshot_id, row.taken_at or row.started_at)
     written = versions.add(stamp, snapshot, changes, history.rows, rules)
@@ -123,16 +125,25 @@ def bound(
     return chained_results
 
 
-def _dated(reading: Reading, state: PbxState, last_before: datetime | None) -> LedgerRow:
-    """The row with its times, which never run backwards; `last_before` is the last time when the reading began."""
+def _clock_objections(reading: Reading, last_at: datetime | None) -> Iterator[Objection]:
+    behind = None if last_at is None else last_at - reading.started_at
+    return clock_objections(reading.clock_skew, behind, timedelta(minutes=reading.pbx.max_clock_skew_minutes))
+
+
+def _dated(reading: Reading, history: StoredPbx, *, is_clock_trusted: bool) -> LedgerRow:
+    """The row with its times, which never run backwards.
+
+    Where this machine's clock is not trusted, the PBX's clock counts: a row of the future would be the last for long.
+    """
     taken_at = reading.outcome.taken_at if isinstance(reading.outcome, Snapshot) else None
-    settings = reading.pbx.settings
-    started_at = not_before(reading.started_at, state.last_at)
+    read_at, settings, state = reading.started_at, reading.pbx.settings, history.state
+    if not is_clock_trusted and reading.clock_skew is not None:
+        read_at += reading.clock_skew
+        taken_at = None if taken_at is None else taken_at + reading.clock_skew
+    started_at = not_before(read_at, state.last_at)
     detail = None
-    if last_before is not None and reading.started_at <= last_before:
-        detail = (
-            f"The clock was set back: it said {reading.started_at:%Y-%m-%d %H:%M:%S} UTC, and the last run was later"
-        )
+    if history.before.last_at is not None and read_at <= history.before.last_at:
+        detail = f"The clock was set back: it said {read_at:%Y-%m-%d %H:%M:%S} UTC, and the last run was later"
     if taken_at is not None:
         taken_at = not_before(taken_at, started_at)
     return LedgerRow(

@@ -1,13 +1,14 @@
-"""Guards: what an honest but suspicious reading may not do unless an operator accepts it."""
+"""Guards: checks that stop a complete but suspicious reading until an operator accepts it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dlt_threecx.errors import RefusedError
 
-__all__ = ["GUARDS", "RESTORED", "Facts", "Objection", "objections", "refusal", "restored_refusal"]
+__all__ = ["GUARDS", "RESTORED", "Facts", "Objection", "clock_objections", "objections", "refusal", "restored_refusal"]
 
 RESTORED = "restored"
 """The guard of the history itself: it stops a run before anything is read."""
@@ -17,6 +18,7 @@ GUARDS: dict[str, str] = {
     "scope": "filter or search is not that of the last complete snapshot",
     "empty": "no devices, where the last complete snapshot has some",
     "shrink": "more devices would go than the limits max_removed_percent and max_removed_devices allow",
+    "clock": "this machine's clock is not that of the PBX, or lies before the last snapshot, by max_clock_skew_minutes",
     RESTORED: "the history is not the one that the last sync from this folder left",
 }
 """Name → what the guard stops."""
@@ -24,7 +26,7 @@ GUARDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Facts:
-    """A reading beside the last complete snapshot of the same PBX."""
+    """What the guards compare: a reading, and the last complete snapshot of the same PBX."""
 
     pbx: str
     base_url: str
@@ -40,14 +42,31 @@ class Facts:
 
 @dataclass(frozen=True)
 class Objection:
-    """A guard that objects, and why."""
+    """A guard that stops a reading, and why."""
 
     guard: str
     why: str
 
 
+def clock_objections(skew: timedelta | None, behind: timedelta | None, limit: timedelta) -> Iterator[Objection]:
+    """The guard `clock`, also of a first snapshot.
+
+    `skew` is how far the PBX's clock is ahead of this machine's, None when it named no time; `behind` is how far the
+    reading lies before the last attempt, None when there is none.
+    """
+    if skew is not None and abs(skew) > limit:
+        ahead = "behind" if skew > timedelta() else "ahead of"
+        yield Objection("clock", f"the clock of this machine is {_minutes(skew)} {ahead} that of the PBX")
+    elif behind is not None and behind > limit:
+        yield Objection("clock", f"the clock of this machine is {_minutes(behind)} before the last attempt")
+
+
+def _minutes(time: timedelta) -> str:
+    return f"{abs(time).total_seconds() / 60:.0f} min"
+
+
 def objections(facts: Facts) -> Iterator[Objection]:
-    """All guards that object to a reading."""
+    """All guards that stop a reading."""
     if facts.base_url != facts.previous_base_url:
         yield Objection("identity", f"{facts.base_url} was read, but its history is that of {facts.previous_base_url}")
     if facts.scope != facts.previous_scope:

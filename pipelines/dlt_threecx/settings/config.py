@@ -54,7 +54,9 @@ class PbxConfig:
     max_removed_percent: float = 20.0
     """A reading in which a larger share of the devices is gone, and more than max_removed_devices, is refused."""
     max_removed_devices: int = 5
-    """So many may always go."""
+    """Up to this many devices may disappear without a refusal."""
+    max_clock_skew_minutes: float = 60.0
+    """A reading is refused when this machine's clock is further from the PBX's, or that far before the last run."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,11 @@ def _pbx(name: str, layers: PbxLayers) -> PbxConfig:
         raise layers.wrong(error) from error
     guards = {
         key: checked_range(key, values[key], 0, highest)
-        for key, highest in (("max_removed_percent", 100), ("max_removed_devices", 2**31))
+        for key, highest in (
+            ("max_removed_percent", 100),
+            ("max_removed_devices", 2**31),
+            ("max_clock_skew_minutes", 2**31),
+        )
         if values[key] is not None
     }
     return PbxConfig(name, settings, **guards)

@@ -108,6 +108,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "allow_http": _boolean,
     "max_removed_percent": _number,
     "max_removed_devices": _integer,
+    "max_clock_skew_minutes": _number,
     "volatile": _texts,
     "parallel": _integer,
     "busy_timeout_seconds": _number,

@@ -27,6 +27,8 @@ _BRIEF = (
     *("pbx", "last_complete_at", "devices", "changes_24h", "changes_7d"),
     *("last_attempt_at", "last_status", "last_reason"),
 )
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+"""The clocks of two machines may differ by this much."""
 _COLUMNS = (*_BRIEF, "last_detail", "last_snapshot_id", "base_url", "pbx_version", "chain")
 
 
@@ -86,5 +88,10 @@ def _problems(latest: Mapping[str, datetime | None], now: datetime, max_age: tim
     for name, at in sorted(latest.items()):
         if at is None:
             yield f"PBX '{name}': there is no complete snapshot. Run threecx sync"
+        elif at - now > _CLOCK_TOLERANCE:
+            yield (
+                f"PBX '{name}': the last complete snapshot is of the future ({at:%Y-%m-%d %H:%M} UTC), so its age is "
+                "unknown. Check the clock of the machine that syncs"
+            )
         elif now - at > max_age:
             yield f"PBX '{name}': the last complete snapshot is {duration_text(now - at)} old. Run threecx sync"
