@@ -14,7 +14,7 @@ from typing import Any
 
 from .errors import CredentialsError, ProtocolError
 
-__all__ = ["Token", "TokenStore", "token_from"]
+__all__ = ["LiveTokens", "Token", "TokenStore", "token_from"]
 
 TOKEN_MARGIN_SECONDS = 30.0
 """A token is renewed this long before it ends."""
@@ -39,35 +39,62 @@ class Token:
         return f"Token(ends_at={self.ends_at}, roles={self.roles})"
 
 
+class _Live:
+    """The live token of one API client, for everybody in this run who uses that client."""
+
+    def __init__(self) -> None:
+        self.token: Token | None = None
+        self.renewals = 0
+        self.values: list[str] = []
+        self.lock = threading.Lock()
+
+
+class LiveTokens:
+    """The live tokens of a run: one for each API client, whatever number of PBXs in the settings use it."""
+
+    def __init__(self) -> None:
+        self._live: dict[tuple[object, ...], _Live] = {}
+        self._lock = threading.Lock()
+
+    def of(self, *client: object) -> _Live:
+        """The one of this API client, told by its address and credentials."""
+        with self._lock:
+            return self._live.setdefault(client, _Live())
+
+
 class TokenStore:
-    """The one live token of a run.
+    """The one live token of an API client.
 
     xAPI: each new token of a client kills the one before, so threads never fetch in parallel.
     """
 
-    def __init__(self, fetch: Callable[[], Token] | None, given: Token | None = None) -> None:
-        self._fetch, self._token = fetch, given
-        self._renewals = 0
-        self._values = [given.value] if given else []
-        self._lock = threading.Lock()
+    def __init__(
+        self, fetch: Callable[[], Token] | None, given: Token | None = None, live: _Live | None = None
+    ) -> None:
+        """`fetch`: None when a token is given; `live`: what others share."""
+        self._fetch = fetch
+        self._live = live or _Live()
+        if given is not None:
+            self._live.token = given
+            self._live.values.append(given.value)
 
     @property
     def values(self) -> tuple[str, ...]:
         """All tokens so far, living and dead: none of them may be shown."""
-        return tuple(self._values)
+        return tuple(self._live.values)
 
     def token(self) -> Token:
         """A token that is good for at least the margin. Raises what the fetch raises."""
-        with self._lock:
-            token = self._token
+        with self._live.lock:
+            token = self._live.token
             if token is None or (token.ends_at is not None and token.ends_at <= time.monotonic()):
-                token = self._token = self._fetched()
+                token = self._live.token = self._fetched()
             return token
 
     def renewed(self, refused: Token) -> Token:
         """Another token than the refused one; fetches only if no other thread has done so already."""
-        with self._lock:
-            if self._token is refused:
+        with self._live.lock:
+            if self._live.token is refused:
                 if self._fetch is None:
                     raise CredentialsError(
                         "the given access_token",
@@ -75,18 +102,18 @@ class TokenStore:
                         "It has ended or is wrong: give a new one, or client_id and client_secret",
                         status=401,
                     )
-                if self._renewals >= MAX_RENEWALS:
+                if self._live.renewals >= MAX_RENEWALS:
                     raise CredentialsError(
                         "a new token",
-                        f"the PBX refused {self._renewals + 1} tokens that it had just given (HTTP 401)",
+                        f"the PBX refused {self._live.renewals + 1} tokens that it had just given (HTTP 401)",
                         "Each new token ends the one before: use a client_id that no other program uses",
                         status=401,
                     )
-                self._renewals += 1
-                self._token = None
-            if self._token is None:
-                self._token = self._fetched()
-            return self._token
+                self._live.renewals += 1
+                self._live.token = None
+            if self._live.token is None:
+                self._live.token = self._fetched()
+            return self._live.token
 
     def _fetched(self) -> Token:
         if self._fetch is None:
@@ -94,7 +121,7 @@ class TokenStore:
                 "the given access_token", "it has ended", "Give a new one, or client_id and client_secret"
             )
         token = self._fetch()
-        self._values.append(token.value)
+        self._live.values.append(token.value)
         return token
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from .auth import Token, TokenStore, token_from
+from .auth import LiveTokens, Token, TokenStore, token_from
 from .echo import holds_secret
 from .errors import LOOK, CredentialsError, ProtocolError, QueryError, ThreecxError, quoted
 from .settings import Settings
@@ -31,17 +31,21 @@ _NAMED = re.compile(r"[A-Za-z0-9][\w.+ -]{0,252}")
 class Client:
     """One PBX. `version` and `fqdn` are the PBX's own, once it has named them.
 
-    `quick` may parse an answer faster than `json` does; where it gives None, `json` decides.
+    `quick` may parse an answer faster than `json` does; where it returns None, `json` decides. `tokens` are shared with
+    the other clients of a run.
     """
 
-    def __init__(self, settings: Settings, quick: Callable[[bytes], Any] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, quick: Callable[[bytes], Any] | None = None, tokens: LiveTokens | None = None
+    ) -> None:
         self.settings = settings
         self._quick = quick
         self.version: str | None = None
         self.fqdn: str | None = None
         self._transport = Transport(settings)
         given = Token(settings.access_token) if settings.access_token else None
-        self._tokens = TokenStore(None if given else self._fetch_token, given)
+        live = tokens.of(settings.origin, settings.client_id, settings.client_secret) if tokens and not given else None
+        self._tokens = TokenStore(None if given else self._fetch_token, given, live)
 
     @property
     def requests(self) -> int:

@@ -66,6 +66,11 @@ class _HttpPool(urllib3.HTTPConnectionPool):
 class _HttpsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
+    def _validate_conn(self, conn: Any) -> None:
+        """Connects. Unlike urllib3 it prints no warning for verify_tls = false: that is said once, with the setting."""
+        if conn.is_closed:
+            conn.connect()
+
 
 _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 

@@ -40,9 +40,9 @@ class Query:
         for name in ("top", "skip"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-                raise QueryError(f"option ${name}", f"{value!r} is no whole number from 0 up", "Mend the option")
+                raise QueryError(f"option ${name}", f"{value!r} is no whole number from 0 up", "Correct the option")
         if self.count is not None and not isinstance(self.count, bool):
-            raise QueryError("option $count", f"{self.count!r} is not true or false", "Mend the option")
+            raise QueryError("option $count", f"{self.count!r} is not true or false", "Correct the option")
         for name in ("search", "filter"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value.strip()):
@@ -58,7 +58,9 @@ class Query:
         try:
             self.encoded()
         except UnicodeEncodeError as error:
-            raise QueryError("the query options", "one holds characters that are no text", "Mend the option") from error
+            raise QueryError(
+                "the query options", "one holds characters that are no text", "Correct the option"
+            ) from error
 
     @property
     def has_key(self) -> bool:

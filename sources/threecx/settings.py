@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ CONSISTENCIES: tuple[Consistency, ...] = ("once", "twice")
 PAGE_SIZE = 100
 """Devices per request. xAPI: `$top` above 100 is answered with 400."""
 
+_PORTS = {"http": 80, "https": 443}
+_WEB_PAGES = re.compile(r"/(xapi(/v1)?|connect/token|webclient|management|login)(/.*)?$", re.IGNORECASE)
+"""Where the web client, the console and the API are below the address of a PBX."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PLACEHOLDERS = ("<configure me>", "please set me up!")
 """What templates put where a value is wanted."""
@@ -44,7 +48,7 @@ class Settings:
     pages_in_flight: int = 4
     """Requests under way at once when a PBX has many pages and is not next door."""
     max_walks: int = 3
-    """How often a reading that contradicts itself is begun again."""
+    """How many walks to try when pages contradict each other."""
     consistency: Consistency = "once"
     """`twice`: only two walks in a row with the same content count."""
     timeout_seconds: float = 30.0
@@ -56,7 +60,7 @@ class Settings:
     ca_file: str | None = None
     """PEM file of the authority behind the PBX's certificate, when the system does not know it."""
     verify_tls: bool = True
-    """Whether the PBX has to prove who it is; false lets anybody in between read the API key."""
+    """Whether to verify the TLS certificate; without it anybody in between can read the API key."""
     allow_http: bool = False
     """Plain http to another host than this one."""
 
@@ -84,7 +88,7 @@ class Settings:
         for key in ("verify_tls", "allow_http"):
             if not isinstance(getattr(self, key), bool):
                 raise SettingsError(
-                    f"setting {key}", f"{getattr(self, key)!r} is not true or false", "Mend the setting"
+                    f"setting {key}", f"{getattr(self, key)!r} is not true or false", "Correct the setting"
                 )
         if self.consistency not in CONSISTENCIES:
             raise SettingsError("setting consistency", f"'{self.consistency}' is unknown", "Use once or twice")
@@ -95,6 +99,12 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether the PBX is on this machine, as a simulated one is."""
         return urlsplit(self.base_url).hostname in _LOOPBACK
+
+    @property
+    def origin(self) -> tuple[str, str | None, int | None, str]:
+        """Scheme, host, port and path of the PBX, however base_url spells them."""
+        parts = urlsplit(self.base_url)
+        return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], parts.path
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -108,7 +118,8 @@ def _checked_base_url(base_url: Any, allow_http: bool) -> str:
         raise SettingsError("setting base_url", "it is missing", example)
     if not isinstance(base_url, str):
         raise SettingsError("setting base_url", "it is no text", example)
-    text: str = base_url.strip()
+    # The web client shows addresses such as https://pbx.example.com/#/login.
+    text: str = re.sub("#(/.*)?$", "", base_url.strip())
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -127,11 +138,13 @@ def _checked_base_url(base_url: Any, allow_http: bool) -> str:
             f"'{text}' would send the API key unencrypted",
             "Use https, or set allow_http = true if you accept that",
         )
-    return text.rstrip("/").removesuffix("/xapi/v1").rstrip("/")
+    return _WEB_PAGES.sub("", text.rstrip("/")).rstrip("/")
 
 
 def _check_range(key: str, value: Any, low: float, high: float, kind: type = float) -> None:
     number = int if kind is int else (int, float)
     if isinstance(value, bool) or not isinstance(value, number) or not low <= value <= high:
         whole = "a whole number " if kind is int else ""
-        raise SettingsError(f"setting {key}", f"{value!r} is not {whole}between {low} and {high}", "Mend the setting")
+        raise SettingsError(
+            f"setting {key}", f"{value!r} is not {whole}between {low} and {high}", "Correct the setting"
+        )

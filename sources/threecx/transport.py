@@ -172,13 +172,17 @@ class Transport:
         base = self._settings.base_url
         for cause in _causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
+                return UnreachableError(asked, *_certificate_fault(base, cause))
+            if isinstance(cause, urllib3.exceptions.NameResolutionError):
                 return UnreachableError(
                     asked,
-                    f"the TLS certificate of {base} could not be verified ({quoted(cause.verify_message)})",
-                    "Set ca_file to the PBX's certificate authority, or verify_tls = false if you accept the risk",
+                    f"no host of the name in {base} is known ({_times(attempts)})",
+                    "Check base_url for a typing error, and this machine's DNS",
                 )
         if isinstance(error, urllib3.exceptions.SSLError):
-            return UnreachableError(asked, f"{base} answers no TLS", "Check that base_url has the port for https")
+            return UnreachableError(
+                asked, f"{base} does not speak https on this port", "Use the https port, often 5001 or 443"
+            )
         if isinstance(error, _NO_ADDRESS):
             return UnreachableError(asked, f"{base} is no usable address", "Check base_url")
         if isinstance(error, urllib3.exceptions.ProxyError):
@@ -203,13 +207,30 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = nested or cause.__cause__ or cause.__context__
 
 
+_ANOTHER_NAME, _EXPIRED = (62, 64), (10,)
+"""OpenSSL's numbers: X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH; _CERT_HAS_EXPIRED."""
+
+
+def _certificate_fault(base: str, fault: ssl.SSLCertVerificationError) -> tuple[str, str]:
+    """What is wrong with a certificate, and what to do."""
+    if fault.verify_code in _ANOTHER_NAME:
+        return (
+            f"the TLS certificate of {base} is for another name",
+            "Use the name in the certificate as base_url, often the FQDN of the PBX",
+        )
+    if fault.verify_code in _EXPIRED:
+        return f"the TLS certificate of {base} has expired", "Renew it on the PBX, and check this machine's clock"
+    return (
+        f"the TLS certificate of {base} could not be verified ({quoted(fault.verify_message)})",
+        "Set ca_file to the PBX's certificate authority, or verify_tls = false if you accept the risk",
+    )
+
+
 def _connection_fault(error: Exception) -> str:
     """What happened on the way, from the first exception that says so."""
     for cause in _causes(error):
         if isinstance(cause, ConnectionRefusedError):
             return "connection refused by"
-        if isinstance(cause, urllib3.exceptions.NameResolutionError):
-            return "no such host:"
     return "the connection broke with"
 
 

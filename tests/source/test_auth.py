@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from dlt_threecx.simulator import FAULTS, Simulator
-from dlt_threecx.source.auth import MAX_RENEWALS, TOKEN_MARGIN_SECONDS, Token, TokenStore, token_from
+from dlt_threecx.source.auth import MAX_RENEWALS, TOKEN_MARGIN_SECONDS, LiveTokens, Token, TokenStore, token_from
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import CredentialsError, ProtocolError, ThreecxError, UnreachableError
-from tests.source.reading import read, rows, settings_of
+from dlt_threecx.source.query import Query
+from dlt_threecx.source.settings import Settings
+from dlt_threecx.source.walk import walk
+from tests.source.reading import Items, read, rows, settings_of
 from tests.source.scripted import SECRET, TOKEN, Asked, Reply, Scripted, json_reply, reply, token_reply, with_token
 
 NOW = 1000.0
@@ -182,6 +185,34 @@ def test_three_tokens_are_the_most_that_a_refusing_pbx_gives_out() -> None:
     with pytest.raises(CredentialsError, match="3 tokens"):
         store.renewed(store.token())
     assert len(issuer.given) == 3
+
+
+def test_clients_with_one_address_and_one_key_share_their_token(pbx: Simulator) -> None:
+    tokens = LiveTokens()
+    upper = settings_of(pbx, filter="Id gt 100")
+    together = Barrier(2)
+
+    def rows_of(settings: Settings) -> int:
+        with closing(Client(settings, tokens=tokens)) as client:
+            together.wait()
+            return len(walk(client, Query(), Items).rows.content)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(rows_of, [settings_of(pbx), upper])) == [240, 240]
+    assert len(pbx.token_requests) == 1
+    pbx.revoke_tokens()
+    with closing(Client(upper, tokens=tokens)) as client:
+        client.get("SipDevices")
+    assert len(pbx.token_requests) == 2
+
+
+def test_clients_with_another_key_have_a_token_of_their_own() -> None:
+    tokens = LiveTokens()
+    with Scripted(with_token(lambda _: json_reply(EMPTY_PAGE))) as pbx:
+        for key in ("pw-secret-1", "pw-secret-2", "pw-secret-1"):
+            with closing(Client(pbx.settings(client_secret=key), tokens=tokens)) as client:
+                client.get("SipDevices")
+        assert pbx.tokens_asked == 2
 
 
 # against a PBX

@@ -567,12 +567,11 @@ def test_a_ca_file_makes_it_trusted(secure: Scripted, certificate: Path) -> None
     assert get(secure, ca_file=str(certificate)) == PAGE
 
 
-@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-def test_verification_can_be_turned_off(secure: Scripted) -> None:
+@pytest.mark.filterwarnings("error::urllib3.exceptions.HTTPWarning")
+def test_verification_can_be_turned_off_and_urllib3_says_nothing_of_it(secure: Scripted) -> None:
     assert get(secure, verify_tls=False) == PAGE
 
 
-@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 def test_the_settings_go_before_the_environment(
     secure: Scripted, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -588,8 +587,8 @@ def test_the_settings_go_before_the_environment(
 def test_a_certificate_for_another_name_is_refused(secure: Scripted, certificate: Path) -> None:
     secure.base_url = secure.base_url.replace("127.0.0.1", "localhost")
     error = failure(secure, ca_file=str(certificate))
-    assert "localhost" in error.got
-    assert "could not be verified" in error.got
+    assert error.got.endswith("localhost:" + secure.base_url.rpartition(":")[2] + " is for another name")
+    assert "FQDN" in error.do
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -605,7 +604,17 @@ def test_a_ca_file_that_is_none_is_a_wrong_setting(tmp_path: Path, content: str 
 def test_https_to_a_port_without_tls_says_so() -> None:
     with always(reply(400)) as server:
         server.base_url = server.base_url.replace("http:", "https:")
-        assert "answers no TLS" in failure(server).got
+        error = failure(server)
+    assert error.got.endswith("does not speak https on this port")
+    assert error.do == "Use the https port, often 5001 or 443"
+
+
+def test_a_host_that_nobody_knows_is_named_as_such() -> None:
+    settings = Settings("https://pbx.invalid", "me", SECRET, attempts=1)
+    with closing(Client(settings)) as client, pytest.raises(UnreachableError) as caught:
+        client.get("SipDevices")
+    assert caught.value.got == "no host of the name in https://pbx.invalid is known (tried once)"
+    assert "DNS" in caught.value.do
 
 
 def test_a_client_that_was_closed_asks_no_more() -> None:

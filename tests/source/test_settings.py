@@ -27,7 +27,16 @@ def refusal(base_url: Any = "https://pbx.example.com", **settings: Any) -> Setti
         (" https://pbx.example.com:5001 ", "https://pbx.example.com:5001"),
         ("https://pbx.example.com/xapi/v1", "https://pbx.example.com"),
         ("https://pbx.example.com:5001/xapi/v1/", "https://pbx.example.com:5001"),
+        ("https://pbx.example.com/#/login", "https://pbx.example.com"),
+        ("https://pbx.example.com:5001/#/login?returnUrl=%2Foffice", "https://pbx.example.com:5001"),
+        ("https://pbx.example.com/webclient/#/people", "https://pbx.example.com"),
+        ("https://pbx.example.com/webclient", "https://pbx.example.com"),
+        ("https://pbx.example.com/management/", "https://pbx.example.com"),
+        ("https://pbx.example.com/connect/token", "https://pbx.example.com"),
+        ("https://pbx.example.com/xapi/v1/SipDevices", "https://pbx.example.com"),
+        ("https://pbx.example.com/#", "https://pbx.example.com"),
         ("https://example.com/pbx/one", "https://example.com/pbx/one"),
+        ("https://example.com/pbx/one/xapi/v1", "https://example.com/pbx/one"),
         ("https://[2001:db8::1]:5001", "https://[2001:db8::1]:5001"),
         ("http://localhost:8080", "http://localhost:8080"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
@@ -36,6 +45,12 @@ def refusal(base_url: Any = "https://pbx.example.com", **settings: Any) -> Setti
 )
 def test_an_address_is_taken_in_every_usual_form(given: str, kept: str) -> None:
     assert Settings(given, **KEY).base_url == kept
+
+
+def test_one_address_in_two_spellings_is_one_origin() -> None:
+    one, other = Settings("https://PBX.example.com/", **KEY), Settings("https://pbx.example.com:443", **KEY)
+    assert one.origin == other.origin
+    assert one.origin != Settings("https://pbx.example.com:5001", **KEY).origin
 
 
 @pytest.mark.parametrize(

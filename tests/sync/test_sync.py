@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from dlt_threecx.run import sync_pbxs
 from dlt_threecx.simulator import Fleet, Simulator
-from tests.rig import Rig, assert_sound, counts, fingerprint, replayed
+from tests.rig import Rig, assert_sound, config_of, counts, fingerprint, replayed
 from tests.sync.model import Model, columns, stored
 
 
@@ -163,6 +164,16 @@ def test_a_version_that_no_header_names_is_asked_for_once(tmp_path: Path) -> Non
         asked = [request.path for request in simulator.requests]
     assert (row.pbx_version, row.requests) == ("20.0.4.725", 1)
     assert asked[1:] == ["/xapi/v1/SipDevices", "/xapi/v1/Defs/Pbx.GetSystemParameters()"]
+
+
+def test_two_pbxs_that_are_one_machine_share_its_token(tmp_path: Path) -> None:
+    fleet = Fleet(devices=5)
+    with Simulator(fleet) as simulator:
+        rig = Rig(tmp_path, fleet, simulator)
+        config = config_of(tmp_path, {"all": simulator.base_url, "again": simulator.base_url + "/"})
+        results = sync_pbxs(config, db=rig.db, dataset="threecx")
+        assert [result.row.added for result in results] == [5, 5]
+        assert len(simulator.token_requests) == 1
 
 
 def test_two_walks_that_agree_count_as_one_snapshot(rig: Rig) -> None:

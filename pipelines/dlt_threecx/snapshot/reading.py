@@ -16,6 +16,7 @@ from typing import Protocol
 from dlt_threecx.settings.config import Config, PbxConfig
 from dlt_threecx.snapshot.fast_json import fast_json
 from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
+from dlt_threecx.source.auth import LiveTokens
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import ThreecxError
 
@@ -54,8 +55,10 @@ def read_all(
     `clock_offset` is added to all times: a simulated PBX may live on another day.
     """
 
+    tokens = LiveTokens()
+
     def read(pbx: PbxConfig) -> Reading:
-        reading = _read(pbx, folder, config.run.volatile, progress)
+        reading = _read(pbx, folder, config.run.volatile, progress, tokens)
         return _moved(reading, clock_offset) if clock_offset else reading
 
     pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
@@ -84,9 +87,11 @@ def _moved(reading: Reading, offset: timedelta) -> Reading:
     return replace(reading, started_at=reading.started_at + offset, outcome=outcome)
 
 
-def _read(pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Progress | None) -> Reading:
+def _read(
+    pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Progress | None, tokens: LiveTokens
+) -> Reading:
     started_at, began = datetime.now(UTC), time.monotonic()
-    with closing(Client(pbx.settings, fast_json)) as client:
+    with closing(Client(pbx.settings, fast_json, tokens)) as client:
         outcome: Snapshot | ThreecxError
         try:
             hear = partial(progress, pbx.name) if progress else None

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from dlt_threecx.cli.options import connecting, talking, with_format, with_pbx
 from dlt_threecx.cli.output import Format, write_rows
 from dlt_threecx.settings.config import Config, PbxConfig, load_config
 from dlt_threecx.snapshot.probe import probed
+from dlt_threecx.source.auth import LiveTokens
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import (
     CredentialsError,
@@ -65,7 +67,7 @@ def check(pbx: tuple[str, ...], probe: bool, project: Path, form: Format) -> int
         _probe(config, form)
         return 0
     with ThreadPoolExecutor(config.run.parallel) as pool:
-        checked = list(pool.map(_checked, config.pbxs.values()))
+        checked = list(pool.map(partial(_checked, LiveTokens()), config.pbxs.values()))
     if form == "table" and len(checked) > 1:
         write_rows(("pbx", "result", "detail"), map(_line, checked), form, sys.stdout)
     else:
@@ -96,14 +98,14 @@ def _probe(config: Config, form: Format) -> None:
             write_rows(("question", "shows"), list(probed(client)), form, sys.stdout)
 
 
-def _checked(pbx: PbxConfig) -> _Checked:
+def _checked(tokens: LiveTokens, pbx: PbxConfig) -> _Checked:
     settings = pbx.settings
     found = {
         "connect": settings.base_url,
         "token": "the given access_token" if settings.access_token else f"client {settings.client_id}",
     }
     failure: ThreecxError | None = None
-    with closing(Client(settings)) as client:
+    with closing(Client(settings, tokens=tokens)) as client:
         try:
             found["role"] = _role(client.token().roles)
             body = client.get("SipDevices", "$top=1&$count=true")
