@@ -1,11 +1,11 @@
 """What can go wrong while a 3CX is read, named by what the reader of the message does next.
 
     ThreecxError                 1  a bug: report it
-    ├── SettingsError            2  mend a setting
-    ├── QueryError               2  mend a query option
-    ├── CredentialsError         3  mend the API key, the role or the licence
-    ├── UnreachableError         4  mend the network, or wait
-    └── ProtocolError            5  the PBX broke its word: nothing of that reading can be used
+    ├── SettingsError            2  correct a setting
+    ├── QueryError               2  correct a query option
+    ├── CredentialsError         3  check the API key, the role or the licence
+    ├── UnreachableError         4  check the network, or wait
+    └── ProtocolError            5  the PBX contradicted its API: nothing of that reading can be used
         └── DriftError           5  the collection kept changing while it was read
 
 Every message says what was asked, what came back and what to do. None holds a secret.

@@ -203,7 +203,7 @@ def test_no_field_needs_to_be_volatile(tmp_path: Path, write: Write) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('page_size = "many"', "'many' is not a whole number. Mend it in .dlt/config.toml [sources.threecx]"),
+        ('page_size = "many"', "'many' is not a whole number. Correct it in .dlt/config.toml [sources.threecx]"),
         ("page_size = 50.5", "50.5 is not a whole number."),
         ("page_size = true", "True is not a whole number."),
         ("page_size = 101", "between 2 and 100."),

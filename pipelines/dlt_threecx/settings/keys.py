@@ -130,13 +130,13 @@ def converted(key: str, value: Any, origin: str) -> Any:
         return KEYS[key](value)
     except ValueError as error:
         shown = "its value" if key in SECRET_KEYS else quoted(repr(value))
-        raise SettingsError(f"setting {key}", f"{shown} is not {error}", f"Mend it in {origin}") from error
+        raise SettingsError(f"setting {key}", f"{shown} is not {error}", f"Correct it in {origin}") from error
 
 
 def checked_range(key: str, value: float, low: float, high: float) -> Any:
     """The value, if it lies between both."""
     if not low <= value <= high:
-        raise SettingsError(f"setting {key}", f"{value:g} is not between {low} and {high}", "Mend the setting")
+        raise SettingsError(f"setting {key}", f"{value:g} is not between {low} and {high}", "Correct the setting")
     return value
 
 

@@ -26,7 +26,7 @@ def read_settings(project: Path, name: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise SettingsError(file, "it is no UTF-8 text", "Save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(file, f"it is no valid TOML: {error}", "Mend that line") from error
+        raise SettingsError(file, f"it is no valid TOML: {error}", "Correct that line") from error
 
 
 def table(parent: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
