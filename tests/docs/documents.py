@@ -1,8 +1,8 @@
 """Writes the parts of README.md and docs/ that come from the code: `python -m tests.docs.documents [--write]`.
 
 In README.md and docs/settings.md it fills `<!-- generated: NAME -->` … `<!-- end -->`, in docs/recipes.md the answer to
-each question (tests/docs/recipes.py); all of docs/data-dictionary.md is generated. Without --write it only names the
-files that are out of date, and exits with 1.
+each question (tests/docs/recipes.py); all of docs/data-dictionary.md is generated, and what names all columns in bi/.
+Without --write it only names the files that are out of date, and exits with 1.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dlt_threecx.tables import DEVICE_COLUMNS, TABLES, category
 from dlt_threecx.views.dictionary import RELATIONS, column_meaning, purpose
 from dlt_threecx.views.views import MACROS, VIEWS
 from tests.commands import ROOT
+from tests.docs.bi_files import DATASETS, dbt_sources, superset_dataset
 from tests.docs.recipes import DemoHistory, answered
 
 __all__ = ["RECIPES"]
@@ -165,11 +166,17 @@ def main(args: list[str]) -> int:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as folder:
         demo = DemoHistory(Path(folder))
+        found = described(demo.db)
         made = {
             README: filled(README, demo),
             SETTINGS: filled(SETTINGS, demo),
             RECIPES: recipes(demo),
-            DICTIONARY: dictionary(described(demo.db)),
+            DICTIONARY: dictionary(found),
+            ROOT / "bi/dbt/models/sources.yml": dbt_sources(found),
+            **{
+                ROOT / f"bi/superset/datasets/threecx_bi/{name}.yaml": superset_dataset(name, found[name])
+                for name in DATASETS
+            },
         }
     stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
