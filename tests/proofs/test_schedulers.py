@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,45 +16,9 @@ import pytest
 
 from dlt_threecx.simulator import Fleet, Simulator
 from tests.commands import ROOT, settings_of
+from tests.proofs.environments import environment, run, succeeded, wheel
 
 DEPLOY = ROOT / "deploy"
-QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-
-
-def run(*words: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        list(map(str, words)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=600,
-        env={**{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}, **QUIET, **environ},
-    )
-
-
-def succeeded(ran: subprocess.CompletedProcess[str]) -> str:
-    assert ran.returncode == 0, ran.stdout[-3000:]
-    return ran.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    built = subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=ROOT)
-    assert built.returncode == 0
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-def environment(folder: Path, *packages: str | Path) -> Path:
-    """A new environment with these packages; the folder of its programs."""
-    succeeded(run(sys.executable, "-m", "venv", "--without-pip", folder))
-    python = folder / "bin" / "python"
-    if shutil.which("uv"):
-        succeeded(run("uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *packages))
-    else:
-        succeeded(run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *packages))
-    return folder / "bin"
 
 
 class Project:
@@ -72,6 +33,8 @@ class Project:
             "SOURCES__THREECX__ATTEMPTS": "1",
             "THREECX_PROJECT": str(folder),
             "THREECX_RETRY_SECONDS": "0.1",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         }
 
     def attempts(self) -> dict[str, list[str]]:
@@ -96,54 +59,60 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield Project(tmp_path / "project", simulator)
 
 
-def test_prefect_reads_every_pbx_and_tries_again_only_what_may_go_better(
-    project: Project, wheel: Path, tmp_path: Path
-) -> None:
-    programs = environment(tmp_path / "venv", wheel, "prefect>=3,<4")
+def test_prefect_reads_every_pbx_and_tries_again_only_what_may_go_better(project: Project, tmp_path: Path) -> None:
+    programs = environment(tmp_path / "venv", wheel(), "prefect>=3,<4")
     ran = run(
         programs / "python",
         DEPLOY / "prefect" / "threecx_flow.py",
         "once",
-        PREFECT_HOME=str(tmp_path / "prefect"),
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="180",
-        **project.environ,
+        environ={
+            **project.environ,
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        },
     )
     assert ran.returncode == 1, ran.stdout[-3000:]
     assert "2/3 states failed" in ran.stdout
     assert project.attempts() == TRIED_AGAIN
 
 
-def test_dagster_has_an_asset_for_each_pbx_with_checks_and_loads_the_source(
-    project: Project, wheel: Path, tmp_path: Path
-) -> None:
-    programs = environment(tmp_path / "venv", wheel, "dagster>=1.10,<2", "dagster-dlt")
+def test_dagster_has_an_asset_for_each_pbx_with_checks_and_loads_the_source(project: Project, tmp_path: Path) -> None:
+    programs = environment(tmp_path / "venv", wheel(), "dagster>=1.10,<2", "dagster-dlt")
     (tmp_path / "dagster").mkdir()
     environ = {**project.environ, "DAGSTER_HOME": str(tmp_path / "dagster")}
     file = DEPLOY / "dagster" / "threecx_assets.py"
-    ran = run(programs / "dagster", "job", "execute", "-f", file, "-j", "threecx_nightly", **environ)
+    ran = run(programs / "dagster", "job", "execute", "-f", file, "-j", "threecx_nightly", environ=environ)
     assert ran.returncode == 1, ran.stdout[-3000:]
     assert re.search(r"Steps failed: \['threecx__leeds', 'threecx__york'\]", ran.stdout)
     assert re.search(r"Asset check 'is_fresh' on 'threecx/hq' passed", ran.stdout)
     assert project.attempts() == TRIED_AGAIN
-    checked = run(programs / "dagster", "job", "execute", "-f", file, "-j", "threecx_checks", **environ)
+    checked = run(programs / "dagster", "job", "execute", "-f", file, "-j", "threecx_checks", environ=environ)
     assert re.search(r"Asset check 'is_fresh' on 'threecx/leeds' did not pass", checked.stdout), checked.stdout[-3000:]
 
     one = {name: value for name, value in environ.items() if "__PBX__" not in name}
     one["SOURCES__THREECX__BASE_URL"] = environ["SOURCES__THREECX__PBX__HQ__BASE_URL"]
     source = DEPLOY / "dagster" / "threecx_source_assets.py"
     loaded = run(
-        programs / "dagster", "asset", "materialize", "-f", source, "--select", "*",
-        **one, DLT_DATA_DIR=str(tmp_path / "dlt"), DESTINATION__DUCKDB__CREDENTIALS=str(tmp_path / "now.duckdb"),
-    )  # fmt: skip
+        programs / "dagster",
+        "asset",
+        "materialize",
+        "-f",
+        source,
+        "--select",
+        "*",
+        environ={
+            **one,
+            "DLT_DATA_DIR": str(tmp_path / "dlt"),
+            "DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / "now.duckdb"),
+        },
+    )
     succeeded(loaded)
     with duckdb.connect(str(tmp_path / "now.duckdb"), read_only=True) as connection:
         assert connection.execute("select count(*) from threecx_devices.sip_devices").fetchone() == (20,)
 
 
-def test_airflow_maps_a_task_to_each_pbx_and_retries_only_what_may_go_better(
-    project: Project, wheel: Path, tmp_path: Path
-) -> None:
-    programs = environment(tmp_path / "venv", wheel, "apache-airflow>=3,<4")
+def test_airflow_maps_a_task_to_each_pbx_and_retries_only_what_may_go_better(project: Project, tmp_path: Path) -> None:
+    programs = environment(tmp_path / "venv", wheel(), "apache-airflow>=3,<4")
     environ = {
         **project.environ,
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
@@ -151,8 +120,8 @@ def test_airflow_maps_a_task_to_each_pbx_and_retries_only_what_may_go_better(
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }
-    succeeded(run(programs / "airflow", "db", "migrate", **environ))
-    ran = run(programs / "airflow", "dags", "test", "threecx", **environ)
+    succeeded(run(programs / "airflow", "db", "migrate", environ=environ))
+    ran = run(programs / "airflow", "dags", "test", "threecx", environ=environ)
     assert ran.returncode != 0 or "failed" in ran.stdout, ran.stdout[-3000:]
     attempts = project.attempts()
     assert (attempts["hq"], attempts["leeds"]) == (["complete"], ["failed"])
