@@ -23,6 +23,9 @@ MOST_MODELS, MOST_KINDS = 12, 7
 LABEL_WIDTH = 60
 """Pixels that the label of a day needs."""
 
+CARRIED_OPACITY = 0.45
+"""Of days without a complete reading."""
+
 _OTHER = "other"
 _NAMESPACES = re.compile(r' xmlns(?::\w+)?="[^"]*"')
 """SVG inside HTML needs none; without them the page holds no address at all."""
@@ -81,12 +84,12 @@ def bars_by_day(counts: Sequence[DayCount]) -> Chart:
     names = [name for name, _ in totals.most_common(MOST_KINDS)]
     kinds = [*names, _OTHER] if len(totals) > len(names) else names
     classes = [f"c{number}" for number in range(1, len(names) + 1)] + ["other"] * (len(kinds) - len(names))
-    by_day: Counter[tuple[str, str]] = Counter()
+    by_day: Counter[tuple[str, str, bool]] = Counter()
     for one in counts:
-        by_day[one.day.isoformat(), one.kind if one.kind in names else _OTHER] += one.devices
+        by_day[one.day.isoformat(), one.kind if one.kind in names else _OTHER, one.is_carried] += one.devices
     values = [
-        {"day": day, "kind": kind, "devices": devices, "order": kinds.index(kind)}
-        for (day, kind), devices in by_day.items()
+        {"day": day, "kind": kind, "devices": devices, "order": kinds.index(kind), "is_carried": is_carried}
+        for (day, kind, is_carried), devices in by_day.items()
     ]
     days = _days_between(min(counts).day, max(counts).day) if counts else []
 
@@ -115,6 +118,7 @@ def bars_by_day(counts: Sequence[DayCount]) -> Chart:
                     "scale": {"domain": kinds, "range": [f"var(--{name})" for name in classes]},
                     "legend": None,
                 },
+                "opacity": {"condition": {"test": "datum.is_carried", "value": CARRIED_OPACITY}, "value": 1},
                 "order": {"field": "order"},
             },
         }

@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from dlt_threecx.destinations.base import History, Row
-from dlt_threecx.findings.rule import Rule, rules
 from dlt_threecx.findings.waivers import Waiver
-from dlt_threecx.integrity.verify import Verdict, verify
+from dlt_threecx.integrity.verify import Verdict
 from dlt_threecx.queries.change_groups import ChangeGroup, FieldChange, change_groups
 from dlt_threecx.report.questions import (
     DAILY_CHANGES,
@@ -86,6 +85,8 @@ class DayCount(NamedTuple):
     day: date
     kind: str
     devices: int
+    is_carried: bool = False
+    """No complete reading on that day: these are the devices of the last one."""
 
 
 class Finding(NamedTuple):
@@ -101,9 +102,13 @@ class Finding(NamedTuple):
 
 
 class RuleFindings(NamedTuple):
-    """A rule, and what it finds."""
+    """What a rule says, and what it finds."""
 
-    rule: Rule
+    rule: str
+    title: str
+    severity: str
+    why: str
+    what_to_do: str
     found: list[Finding]
 
 
@@ -133,6 +138,8 @@ class Facts:
     never_read: list[str]
     """PBXs of the settings that the history does not have."""
     verdicts: dict[str, Verdict]
+    differing_views: list[str]
+    """Views of the database that are not those of this release: what they say may be wrong."""
     kinds: list[Kind]
     inventory: list[DayCount]
     changes: list[DayCount]
@@ -152,6 +159,7 @@ def read_facts(
     history: History,
     at: datetime,
     *,
+    verdicts: Sequence[Verdict],
     pbxs: Sequence[str] = (),
     is_now: bool = True,
     waivers: Sequence[Waiver] = (),
@@ -165,6 +173,7 @@ def read_facts(
     def rows(sql: str, *values: Any) -> Iterator[Row]:
         return rows_of(history, sql, values, pbxs)
 
+    last_day = _last_day(at, is_now)
     found, waived = _findings(rows(FINDINGS), waivers, pbxs) if is_now else ([], 0)
     moved = [Moved(*row) for row in rows(MOVED, at, at - timedelta(days=GONE_DAYS), at)]
     last = rows(LAST_CHANGES, at)
@@ -174,9 +183,10 @@ def read_facts(
         is_now=is_now,
         pbxs=[PbxLine(*row) for row in rows(LINES, at, at)],
         never_read=list(never_read),
-        verdicts={verdict.pbx: verdict for verdict in verify(history, pbxs, until=None if is_now else at)},
+        verdicts={verdict.pbx: verdict for verdict in verdicts},
+        differing_views=history.differing_views(),
         kinds=[Kind(*row) for row in rows(KINDS, at)],
-        inventory=[DayCount(*row) for row in rows(INVENTORY, at.date(), at.date() - timedelta(days=INVENTORY_DAYS))],
+        inventory=[DayCount(*row) for row in rows(INVENTORY, last_day, last_day - timedelta(days=INVENTORY_DAYS))],
         changes=[DayCount(*row) for row in rows(DAILY_CHANGES, at, at - timedelta(days=CHANGE_DAYS))],
         last_changes=groups[: -MOST_CHANGES - 1 : -1],
         findings=found,
@@ -192,14 +202,19 @@ def _by_time(row: FieldChange) -> tuple[Any, ...]:
 
 def _findings(rows: Iterator[Row], waivers: Sequence[Waiver], pbxs: Sequence[str]) -> tuple[list[RuleFindings], int]:
     """The findings by rule, the most severe first, and how many a waiver covers."""
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, RuleFindings] = {}
     waived = 0
-    for name, *values in rows:
+    for rule, title, severity, why, what_to_do, *values in rows:
         one = Finding(*values)
-        if any(waiver.covers(name, one.pbx, one.device_id, one.mac) for waiver in waivers):
+        if any(waiver.covers(rule, one.pbx, one.device_id, one.mac) for waiver in waivers):
             waived += 1
             continue
-        if pbxs and name == _NAMES_ANOTHER_PBX:
+        if pbxs and rule == _NAMES_ANOTHER_PBX:
             one = one._replace(detail=f"{one.mac} is also on another PBX")
-        found.setdefault(name, []).append(one)
-    return [RuleFindings(rule, found[rule.id]) for rule in rules() if rule.id in found], waived
+        found.setdefault(rule, RuleFindings(rule, title, severity, why, what_to_do, [])).found.append(one)
+    return list(found.values()), waived
+
+
+def _last_day(at: datetime, is_now: bool) -> date:
+    """The last day that a chart shows: nothing of it is later than the page says."""
+    return at.date() if is_now else (at + timedelta(microseconds=1)).date() - timedelta(days=1)

@@ -16,7 +16,7 @@ from dlt_threecx.report.facts import CHANGE_DAYS, GONE_DAYS, Facts
 
 __all__ = ["page"]
 
-MOST_KINDS, MOST_FINDINGS, MOST_MOVED = 60, 15, 50
+MOST_FAILING, MOST_KINDS, MOST_FINDINGS, MOST_MOVED = 10, 40, 15, 50
 """This many rows of a table are shown; the page says how many more there are."""
 
 _FOLDER = Path(__file__).parent
@@ -35,7 +35,11 @@ def page(facts: Facts, title: str) -> str:
     )
     environment.filters.update(moment=_moment, day=_day, what=_what, who=_who, subject=_subject, bare=_without_scheme)
     environment.globals.update(
-        most_kinds=MOST_KINDS, most_findings=MOST_FINDINGS, most_moved=MOST_MOVED, change_days=CHANGE_DAYS
+        most_failing=MOST_FAILING,
+        most_kinds=MOST_KINDS,
+        most_findings=MOST_FINDINGS,
+        most_moved=MOST_MOVED,
+        change_days=CHANGE_DAYS,
     )
     states = {line.pbx: line.state(facts.at) for line in facts.pbxs}
     wrong = [verdict for verdict in facts.verdicts.values() if verdict.disagreement]
@@ -57,7 +61,7 @@ def page(facts: Facts, title: str) -> str:
         devices=sum(kind.devices for kind in facts.kinds),
         models=len({(kind.vendor, kind.model) for kind in facts.kinds}),
         updates=sum(one.devices for one in facts.changes),
-        severe=sum(len(one.found) for one in facts.findings if one.rule.severity in _SEVERE),
+        severe=sum(len(one.found) for one in facts.findings if one.severity in _SEVERE),
         gone_days=GONE_DAYS,
         age=lambda at: humanize.naturaldelta(facts.at - at),
     )

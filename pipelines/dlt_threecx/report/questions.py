@@ -49,50 +49,39 @@ KINDS = """
 """
 
 INVENTORY = """
-    select s.day, coalesce(nullif(s.vendor, ''), 'unknown') as vendor, sum(s.devices) as devices
+    select s.day, coalesce(nullif(s.vendor, ''), 'unknown') as vendor, sum(s.devices) as devices, s.is_carried
     from daily_inventory s
     where s.day <= ? and s.day > ? and {among}
-    group by s.day, coalesce(nullif(s.vendor, ''), 'unknown')
+    group by s.day, coalesce(nullif(s.vendor, ''), 'unknown'), s.is_carried
     order by s.day, devices desc, vendor
 """
 
-_CHANGE_COLUMNS = ", ".join(f"s.{name}" for name in FieldChange._fields)
-_FIRST = """(
-    select c.pbx, min(c.taken_at) as taken_at from complete_snapshots c group by c.pbx
-)"""
-"""The first snapshot of a PBX, in which every device is new and none has changed."""
-
 DAILY_CHANGES = """
-    select u.day, u.category, count(*) as devices
+    select u.changed_on, u.category, count(*) as devices
     from (
-        select distinct s.pbx, s.device_id, s.changed_at,
-            cast(s.changed_at at time zone 'UTC' as date) as day, coalesce(s.category, 'lifecycle') as category
+        select distinct s.pbx, s.device_id, s.changed_on, s.category
         from device_changes s
-        join {first} f on f.pbx = s.pbx and s.changed_at > f.taken_at
-        where s.changed_at <= ? and s.changed_at > ? and s.category is distinct from 'presence' and {among}
+        where s.changed_at <= ? and s.changed_at > ? and not s.is_initial_load and s.category <> 'presence' and {among}
     ) u
-    group by u.day, u.category
-    order by u.day, devices desc, u.category
-""".replace("{first}", _FIRST)
+    group by u.changed_on, u.category
+    order by u.changed_on, devices desc, u.category
+"""
 
-LAST_CHANGES = (
-    """
+_CHANGE_COLUMNS = ", ".join(f"s.{name}" for name in FieldChange._fields)
+LAST_CHANGES = """
     select {columns}
     from device_changes s
-    join {first} f on f.pbx = s.pbx and s.changed_at > f.taken_at
-    where s.changed_at <= ? and s.category is distinct from 'presence' and {among}
+    where s.changed_at <= ? and not s.is_initial_load and s.category <> 'presence' and {among}
     order by s.changed_at desc, s.pbx, s.device_id, s.field
     limit {limit}
-""".replace("{first}", _FIRST)
-    .replace("{columns}", _CHANGE_COLUMNS)
-    .replace("{limit}", str(CHANGE_ROWS))
-)
+""".replace("{columns}", _CHANGE_COLUMNS).replace("{limit}", str(CHANGE_ROWS))
 
 FINDINGS = """
-    select s.rule, s.pbx, s.device_id, s.dn_number, s.dn_name, s.mac, s.detail, s.since
+    select s.rule, s.title, s.severity, s.why, s.what_to_do,
+        s.pbx, s.device_id, s.dn_number, s.dn_name, s.mac, s.detail, s.since
     from findings s
     where {among}
-    order by s.rule, s.pbx, s.since, s.device_id
+    order by s.severity_rank, s.rule, s.pbx, s.since, s.device_id
 """
 
 MOVED = """

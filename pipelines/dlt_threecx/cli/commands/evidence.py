@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from dlt_threecx.cli import stderr
+from dlt_threecx.cli.commands.verify import verdicts_of
 from dlt_threecx.cli.options import Time, talking, with_location, with_pbx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.evidence.bundle import bundle_files, read_evidence, write_bundle
-from dlt_threecx.integrity.verify import verify
 from dlt_threecx.source.errors import ExitCode, SettingsError
 
 __all__ = ["evidence"]
@@ -45,7 +45,7 @@ def evidence(output: Path, at: datetime | None, pbx: tuple[str, ...], location: 
     now = datetime.now(UTC)
     until = min(at or now, now)
     with open_history(location) as history:
-        verdicts = list(verify(history, pbx, until=until))
+        verdicts = verdicts_of(location, history, pbx, until)
         found = [read_evidence(history, verdict.pbx, until, verdict) for verdict in verdicts]
     found = [one for one in found if one.attempts]
     if not any(one.reading for one in found):

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from dlt_threecx.cli import stderr
+from dlt_threecx.cli.commands.verify import verdicts_of
 from dlt_threecx.cli.options import Time, talking, with_location, with_pbx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -78,11 +79,18 @@ def write_report(
         known = pbx_names(history)
         configured = load_pbx_names(location.project, os.environ)
         chosen = _chosen(pbx, known)
+        verdicts = verdicts_of(location, history, chosen if pbx else (), at)
         waivers = [one for one in load_waivers(location.project) if not one.has_ended(now.date())]
 
         def written(file: Path, names: Sequence[str], title: str, never_read: Sequence[str] = ()) -> None:
             facts = read_facts(
-                history, at or now, pbxs=names, is_now=at is None, waivers=waivers, never_read=never_read
+                history,
+                at or now,
+                verdicts=[verdict for verdict in verdicts if not names or verdict.pbx in names],
+                pbxs=names,
+                is_now=at is None,
+                waivers=waivers,
+                never_read=never_read,
             )
             _write(file, page(facts, title))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,10 +22,9 @@ from dlt_threecx.integrity.verify import verify as verify_history
 from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.source.errors import ExitCode, QueryError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["verdicts_of", "verify"]
 
-__all__ = ["verify"]
+Progress = Callable[[str, int], None]
 
 _COLUMNS = ("pbx", "verdict", "attempts", "snapshots", "versions", "devices", "first_at", "last_at", "head")
 _WRONG = ("snapshot_id", "device_id", "field", "what")
@@ -53,14 +52,9 @@ def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location
     """
     if head is not None and not _is_head(head):
         raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
-    work = WorkFolder(location)
-    _, unfinished = work.announcement.read() or ({}, [])
     with open_history(location) as history, _progress() as progress:
         _check_asked(history, pbx, at)
-        found = verify_history(
-            history, pbx, until=at, progress=progress, remembered=work.last_head, unfinished=unfinished
-        )
-        verdicts = list(found)
+        verdicts = verdicts_of(location, history, pbx, at, progress)
         differing = history.differing_views()
     write_rows((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts], form, sys.stdout)
     sys.stdout.flush()
@@ -68,6 +62,22 @@ def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location
     for problem in problems:
         stderr.error(problem)
     return ExitCode.NOT_PROVEN if problems else ExitCode.DONE
+
+
+def verdicts_of(
+    location: HistoryLocation,
+    history: History,
+    pbxs: Sequence[str],
+    until: datetime | None,
+    progress: Progress | None = None,
+) -> list[Verdict]:
+    """The verdict on each PBX; what the work folder of the syncs remembers counts too."""
+    work = WorkFolder(location)
+    _, unfinished = work.announcement.read() or ({}, [])
+    found = verify_history(
+        history, pbxs, until=until, progress=progress, remembered=work.last_head, unfinished=unfinished
+    )
+    return list(found)
 
 
 def _check_asked(history: History, pbxs: tuple[str, ...], at: datetime | None) -> None:
