@@ -21,7 +21,7 @@ STORAGE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibili
 
 _HEAD = re.compile(r"CREATE VIEW \S+ AS ")
 _CATALOG = re.compile(r"ELSE '((?:[^']|'')*)' END")
-_FORM = ("query_location", "query_location_length", "materialized")
+_FORM = ("query_location", "query_location_length", "materialized", "is_implicit")
 _HERE = "database_name = current_database() and schema_name = $dataset"
 _DEFINITIONS = f"""
     select view_name, sql, null from duckdb_views() where {_HERE}
@@ -104,7 +104,11 @@ def _meaning(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
 
 
 def _canonical(node: Any) -> Any:
-    """Without places in the text, hints, the letter case of types, and how a long `union all` is nested."""
+    """Without what DuckDB does not keep.
+
+    That is: places in the text, hints, how a cross join is written, the letter case of types, and how a long
+    `union all` is nested.
+    """
     if isinstance(node, list):
         return [_canonical(one) for one in node]
     if not isinstance(node, dict):
