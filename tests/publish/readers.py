@@ -31,7 +31,8 @@ _PIECES = """
 
 
 def read(file: Path, turns: Iterable[object], *, keep: bool) -> None:
-    """Asks at every turn."""
+    """Asks at every turn, and leaves the processor to whoever else wants it."""
+    os.nice(19)
     answers, seen = 0, set()
     connection = duckdb.connect(str(file), read_only=True)
     for _ in turns:
