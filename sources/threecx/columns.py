@@ -103,8 +103,11 @@ _DLT_TYPES: dict[ColumnType, TDataType] = {
 }
 
 DLT_COLUMNS: dict[str, TColumnSchema] = {
-    "device_id": {"data_type": "bigint", "nullable": False},
-    **{column.name: {"data_type": _DLT_TYPES[column.type]} for column in COLUMNS},
-    "extra": {"data_type": "text"},
+    "device_id": {"data_type": "bigint", "nullable": False, "description": "Id of the device in its PBX"},
+    **{column.name: {"data_type": _DLT_TYPES[column.type], "description": column.meaning} for column in COLUMNS},
+    "extra": {
+        "data_type": "text",
+        "description": "JSON: properties without a column of their own, secrets by name removed",
+    },
 }
-"""Name and dlt hints of every column of a row, in order."""
+"""Name and dlt hints of every column that comes from the API, in order."""

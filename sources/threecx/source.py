@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common import logger
@@ -17,12 +17,22 @@ from .query import Query
 from .settings import PAGE_SIZE, PLACEHOLDERS, Consistency, Settings
 from .walk import Item, walk
 
+if TYPE_CHECKING:
+    from dlt.common.schema.typing import TColumnSchema
+
 __all__ = ["threecx_source"]
 
 DeviceRow = dict[str, Any]
-"""Column name → value, as in `DLT_COLUMNS`."""
+"""Column name → value: `pbx`, then `DLT_COLUMNS`."""
+
+PBX = "default"
+"""Name of the only PBX."""
 
 _ROWS_PER_YIELD = 1000
+_COLUMNS: dict[str, TColumnSchema] = {
+    "pbx": {"data_type": "text", "nullable": False, "description": "name of the PBX, as given to the source"},
+    **DLT_COLUMNS,
+}
 
 
 @dlt.source(name="threecx", section="threecx")
@@ -48,6 +58,7 @@ def threecx_source(
     ca_file: str | None = None,
     verify_tls: bool = True,
     allow_http: bool = False,
+    pbx: str = PBX,
 ) -> DltResource:
     """SIP devices of one 3CX as the resource `sip_devices`, read completely or not at all.
 
@@ -58,7 +69,8 @@ def threecx_source(
     `orderby`, `select` and `expand` are comma-separated. `$count` is always asked for, because it is part of the
     proof; with `count` the number is logged as well. `select` always reads `Id` too, as it is the key.
 
-    Columns are those of `DLT_COLUMNS`. Secrets of the phones never reach dlt; with `fingerprint_key` a keyed hash
+    Columns are `pbx` and those of `DLT_COLUMNS`; the key is `pbx` and `device_id`. `pbx` names the PBX, so that several
+    can be loaded into one table. Secrets of the phones never reach dlt; with `fingerprint_key` a keyed hash
     of each is kept. Raises the errors of `errors.py`, each of which says what to do.
     """
     query = Query(top, skip, search, filter, True, orderby, select, expand)
@@ -80,10 +92,13 @@ def threecx_source(
         allow_http=allow_http,
     )
 
-    @dlt.resource(name="sip_devices", primary_key="device_id", columns=DLT_COLUMNS, write_disposition="replace")
+    # The command threecx keeps the settings of several PBXs where dlt looks for this argument: [sources.threecx.pbx].
+    name = PBX if pbx.startswith("{") else pbx
+
+    @dlt.resource(name="sip_devices", primary_key=("pbx", "device_id"), columns=_COLUMNS, write_disposition="replace")
     def sip_devices() -> Iterator[list[DeviceRow]]:
-        with closing(Client(settings)) as pbx:
-            walked = walk(pbx, query, lambda: _DeviceRows(settings.fingerprint_key))
+        with closing(Client(settings)) as client:
+            walked = walk(client, query, lambda: _DeviceRows(name, settings.fingerprint_key))
         if count:
             logger.info(f"{settings.base_url} reports {walked.count} devices for this query")
         rows = walked.rows.content
@@ -101,10 +116,11 @@ def _given(value: str | None) -> str | None:
 class _DeviceRows:
     """The rows of one walk as columns; secrets are gone before dlt sees a row."""
 
-    def __init__(self, fingerprint_key: str | None) -> None:
+    def __init__(self, pbx: str, fingerprint_key: str | None) -> None:
         self.content: list[DeviceRow] = []
+        self._pbx = pbx
         self._reader = DeviceReader(fingerprint_key)
 
     def add(self, items: list[Item]) -> None:
         rows = zip(*self._reader.columns(items), strict=True)
-        self.content.extend(dict(zip(DLT_COLUMNS, row, strict=True)) for row in rows)
+        self.content.extend(dict(zip(_COLUMNS, (self._pbx, *row), strict=True)) for row in rows)

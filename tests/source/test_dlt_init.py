@@ -69,6 +69,9 @@ def test_the_script_loads_every_device_in_all_its_ways(project: Path) -> None:
         _run(project, "-c", others, pbx=pbx)
     assert _ids(project / "threecx_devices.duckdb", "threecx_data.sip_devices") == fleet.ids()
     assert _ids(project / "threecx_chosen.duckdb", "threecx_chosen_data.yealink_devices") == chosen
+    # Two projects share no state, which they would in dlt's own folder.
+    assert (project / ".dlt" / "pipelines" / "threecx_devices").is_dir()
+    assert not (project / "data" / "pipelines").exists()
     (file,) = project.rglob("sip_devices/*.parquet")
     assert sorted(pq.read_table(file).column("device_id").to_pylist()) == fleet.ids()
 

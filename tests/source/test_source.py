@@ -37,7 +37,7 @@ def environment(pbx: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCES__THREECX__CLIENT_SECRET", pbx.client_secret)
 
 
-def source_of(pbx: Simulator, **arguments: Any) -> DltSource:
+def source_of(pbx: Simulator, /, **arguments: Any) -> DltSource:
     return threecx_source(
         **{"base_url": pbx.base_url, "client_id": pbx.client_id, "client_secret": pbx.client_secret, **arguments}
     )
@@ -60,7 +60,7 @@ def test_every_device_is_loaded_with_its_columns(
     with duckdb.connect(str(tmp_path / "devices.duckdb"), read_only=True) as connection:
         loaded = connection.sql("select * from phones.sip_devices order by device_id")
         names = [name for name in loaded.columns if not name.startswith("_dlt")]
-        assert names == list(DLT_COLUMNS)
+        assert names == ["pbx", *DLT_COLUMNS]
         rows = [dict(zip(loaded.columns, row, strict=True)) for row in loaded.fetchall()]
     for row, item in zip(rows, fleet.served(), strict=True):
         registrar, dn = item.get("Registrar") or {}, item.get("DN") or {}
@@ -80,6 +80,30 @@ def test_odd_values_arrive_as_they_are(pipeline: dlt.Pipeline, tmp_path: Path) -
     with duckdb.connect(str(tmp_path / "devices.duckdb"), read_only=True) as connection:
         names = connection.sql("select dn_name from phones.sip_devices order by device_id").fetchall()
     assert [name for (name,) in names] == [*odd[:3], "\ufffd\ufffd", None]
+
+
+@pytest.mark.parametrize("disposition", ["replace", "merge"])
+def test_several_pbxs_keep_their_devices_in_one_table(pipeline: dlt.Pipeline, tmp_path: Path, disposition: Any) -> None:
+    fleets = {"hq": Fleet(devices=12, seed=1), "leeds": Fleet(devices=7, seed=2)}
+    with Simulator(fleets) as pbx:
+        for _ in range(2):
+            sources = [source_of(pbx, base_url=url, pbx=name) for name, url in pbx.base_urls.items()]
+            pipeline.run(sources, write_disposition=disposition)
+    with duckdb.connect(str(tmp_path / "devices.duckdb"), read_only=True) as connection:
+        loaded = connection.sql("select pbx, device_id from phones.sip_devices order by all").fetchall()
+    assert loaded == [(name, device) for name, fleet in fleets.items() for device in fleet.ids()]
+
+
+def test_the_settings_of_several_pbxs_are_no_name(pbx: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__THREECX__PBX", '{"hq": {"base_url": "https://hq.example.com"}}')
+    assert {row["pbx"] for row in source_of(pbx)} == {"default"}
+    assert {row["pbx"] for row in source_of(pbx, pbx="leeds")} == {"leeds"}
+
+
+def test_every_column_says_what_it_means(pbx: Simulator) -> None:
+    columns = source_of(pbx).resources["sip_devices"].columns
+    assert isinstance(columns, dict)
+    assert [name for name, column in columns.items() if not column.get("description")] == []
 
 
 @pytest.mark.parametrize("disposition", ["replace", "append", "merge"])
