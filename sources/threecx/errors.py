@@ -53,6 +53,8 @@ class ExitCode(IntEnum):
     REFUSED = 6
     DESTINATION = 7
     INTERRUPTED = 130
+    TERMINATED = 143
+    """Stopped by SIGTERM, as a shell reports it."""
     BROKEN_PIPE = 141
     """What a shell reports of a program whose reader has gone."""
 

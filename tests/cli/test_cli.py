@@ -64,9 +64,14 @@ def _imported(tmp_path: Path, *args: str) -> set[str]:
     code = (
         "import sys, dlt_threecx.cli as cli\n"
         "code = cli.exit_code_of(cli.cli, sys.argv[1:])\n"
-        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+        "print('imported:', *sys.modules, file=sys.stderr)\n"
     )
-    return set(python("-c", code, *args, folder=tmp_path).err.split())
+    modules = python("-c", code, *args, folder=tmp_path).err.partition("imported: ")[2].split()
+    # Without this a command that never ran would import nothing slow.
+    assert "dlt_threecx.cli.exit_codes" in modules
+    command = f"dlt_threecx.cli.commands.{args[0]}"
+    assert (command in modules) == (args[0] in COMMANDS)
+    return {name.partition(".")[0] for name in modules}
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["nonsense"]])

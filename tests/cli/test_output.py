@@ -91,10 +91,13 @@ def test_no_rows_are_a_result(form: Format, expected: str) -> None:
     ],
 )
 def test_a_value_is_the_same_in_json_and_csv(value: Any, expected: Any) -> None:
-    assert plain(value) == expected
-    cell = _written("csv", ["v"], [[value]]).removeprefix("v\n").strip()
-    if isinstance(expected, str):
-        assert cell == expected
+    assert (plain(value), type(plain(value))) == (expected, type(expected))
+    (_, cell), *_ = csv.reader(io.StringIO(_written("csv", ["a", "v"], [[1, value]]).partition("\n")[2]))
+    if expected is None or isinstance(expected, str):
+        assert cell == (expected or "")
+    else:
+        # As JSON: `1` is not `1.0`, and `true` is neither.
+        assert cell == json.dumps(expected, separators=(",", ":"))
 
 
 @pytest.mark.parametrize(

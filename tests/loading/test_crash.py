@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dlt_threecx.simulator import Fleet
+from tests.commands import ROOT, settings_of
 from tests.loading.processes import Processes
 from tests.rig import Rig, assert_sound, counts, rigs
 from tests.sync.model import Model, stored
@@ -78,12 +84,13 @@ def test_killed_at_any_touch_of_the_disk_the_next_sync_is_right(rig: Rig, proces
 def test_killed_at_any_time_the_next_sync_is_right(rig: Rig, processes: Processes) -> None:
     rig.sync()
     witness = Witness(rig)
-    chance = random.Random(4)
+    chance, killed = random.Random(4), 0
     for _ in range(AFTER_A_WHILE):
         witness.next_day()
-        processes.sync(rig, die_after_seconds=chance.uniform(0.05, 0.7))
+        killed += processes.sync(rig, die_after_seconds=chance.uniform(0.05, 0.7)).code == -9
         assert processes.sync(rig).code == 0
         witness.check()
+    assert killed > AFTER_A_WHILE // 2, "most of them had ended before they were killed"
 
 
 def test_killed_in_the_very_first_sync_the_next_is_right(tmp_path: Path, processes: Processes) -> None:
@@ -91,6 +98,7 @@ def test_killed_in_the_very_first_sync_the_next_is_right(tmp_path: Path, process
     for number in range(6):
         for rig in rigs(tmp_path / str(number), Fleet(devices=20, seed=3)):
             ended = processes.sync(rig, die_at_step=1 + number * steps // 6 if number else None)
+            assert ended.code == (-9 if number else 0)
             steps = steps or ended.steps
             assert rig.sync().exit_code == 0
             Witness(rig).check()
@@ -102,7 +110,7 @@ def test_killed_again_and_again_the_sync_that_lives_is_right(rig: Rig, processes
     witness.next_day()
     chance = random.Random(5)
     for _ in range(8):
-        processes.sync(rig, die_at_step=chance.randrange(1, steps))
+        assert processes.sync(rig, die_at_step=chance.randrange(1, steps)).code == -9
     assert rig.sync().exit_code == 0
     witness.check()
 
@@ -115,6 +123,7 @@ def test_a_package_that_was_not_loaded_is_finished_first(rig: Rig, processes: Pr
         assert processes.sync(rig, die_at_step=step).code == -9
         if packages(rig):
             break
+    assert packages(rig), "no package waits: this test would show nothing"
     assert len(rig.ledger()) == 1
     rig.fleet.remove(rig.fleet.ids()[0])
     result = rig.sync()
@@ -129,7 +138,7 @@ def test_without_its_work_folder_the_next_sync_is_right(rig: Rig, processes: Pro
     witness = Witness(rig)
     for step in (steps // 3, 2 * steps // 3, steps - 5):
         witness.next_day()
-        processes.sync(rig, die_at_step=step)
+        assert processes.sync(rig, die_at_step=step).code == -9
         shutil.rmtree(rig.work)
         assert rig.sync().exit_code == 0
         witness.check()
@@ -154,6 +163,7 @@ def test_a_package_of_a_killed_worker_is_dropped_when_another_has_gone_on_with_i
         assert processes.sync(rig, die_at_step=step).code == -9
         if packages(rig):
             break
+    assert packages(rig), "no package waits: this test would show nothing"
     other = Rig(tmp_path / "other", rig.fleet, rig.simulator)
     other.project.mkdir()
     other.db = rig.db
@@ -164,3 +174,28 @@ def test_a_package_of_a_killed_worker_is_dropped_when_another_has_gone_on_with_i
     assert len(rig.ledger()) == len(gone_on) + 1
     assert leftovers(rig) == []
     assert_sound(rig)
+
+
+def test_a_sync_that_is_told_to_stop_says_so_and_leaves_the_history_as_it_was(tmp_path: Path) -> None:
+    for rig in rigs(tmp_path / "stopped", Fleet(devices=30, seed=3)):
+        rig.sync()
+        ledger = rig.ledger()
+        rig.fleet.remove(rig.fleet.ids()[0])
+        rig.simulator.set_fault("stall")
+        before = len(rig.simulator.requests)
+        command = [sys.executable, "-c", "from dlt_threecx.cli import main; main()", "sync", "--db", str(rig.db)]
+        environ = os.environ | settings_of(rig.simulator) | {"PYTHONPATH": str(ROOT / "pipelines")}
+        with subprocess.Popen(command, cwd=rig.project, env=environ, stderr=subprocess.PIPE, text=True) as process:
+            while len(rig.simulator.requests) == before:
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=60)
+        assert process.returncode == 143
+        assert said == (
+            "threecx: error: stopped by SIGTERM: what was not loaded yet is not in the history. Run it again\n"
+        )
+        assert rig.ledger() == ledger
+        rig.simulator.set_fault(None)
+        assert counts(rig.sync()) == {"removed": 1}
+        assert_sound(rig)

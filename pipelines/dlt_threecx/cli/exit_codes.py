@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -21,8 +25,13 @@ __all__ = ["exit_code_of"]
 def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
     """Runs the command; no exception leaves it."""
     try:
-        code = group.main(args, prog_name="threecx", standalone_mode=False)
-    except click.Abort:
+        with _terminable():
+            code = group.main(args, prog_name="threecx", standalone_mode=False)
+    except click.Abort as abort:
+        # dlt has a handler of its own while it loads, which notes the signal.
+        if isinstance(abort.__cause__, _Terminated) or getattr(abort.__cause__, "signal_code", None) == signal.SIGTERM:
+            stderr.error("stopped by SIGTERM: what was not loaded yet is not in the history. Run it again")
+            return ExitCode.TERMINATED
         stderr.error("interrupted")
         return ExitCode.INTERRUPTED
     except click.UsageError as error:
@@ -44,6 +53,28 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
         stderr.error(_bug(error))
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: everything ends as it does after Ctrl-C."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Inside, SIGTERM is an exception, so that files are closed and locks are released."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread can receive signals.
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _bug(error: Exception) -> str:

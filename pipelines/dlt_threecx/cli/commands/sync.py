@@ -75,7 +75,8 @@ def sync(
     """Read every PBX and add what is new to the history.
 
     Each PBX is read completely or not at all, and only differences are written. A guard refuses what looks wrong:
-    no devices at all (empty), too many gone (shrink), another filter (scope), another address (identity).
+    no devices at all (empty), too many gone (shrink), another filter (scope), another address (identity),
+    a wrong clock (clock), a history whose end was cut off (restored).
     JSON has one object per PBX, each on a line.
     """
     if bool(accept) != bool(because and because.strip()):
