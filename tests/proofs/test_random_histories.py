@@ -83,7 +83,11 @@ class Life:
 
     def sync(self, model: HistoryModel) -> None:
         """A run; one that a guard refuses is accepted or made good."""
-        settings = {"fingerprint_key": self.key, "max_removed_devices": 2, "max_removed_percent": 5.0}
+        settings: dict[str, Any] = {
+            "fingerprint_key": self.key,
+            "max_removed_devices": 2,
+            "max_removed_percent": 5.0,
+        }
         (result,) = self.rig.sync_all(clock_offset=self.now, **settings)
         if result.row.status == "refused":
             accepted = [result.row.reason or "", "shrink", "empty"]
