@@ -8,7 +8,8 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 SPARK := $(VENV)/.spark
-PYTEST_ARGS ?= -n 2
+# A file in one process: its fixtures are made once.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 CHECKED := sources pipelines tests deploy
 
 .PHONY: help demo test check bench prove docs format lock clean $(VENV)

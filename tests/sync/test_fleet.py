@@ -15,7 +15,7 @@ import pytest
 from dlt_threecx.settings.config import Shard, load_config
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
-from tests.commands import ROOT, settings_of, threecx
+from tests.commands import ROOT, settings_of, threecx, threecx_process
 from tests.shell import shell
 
 MANY = 50
@@ -138,7 +138,7 @@ def test_shards_from_folders_of_their_own_share_a_destination_at_the_same_time(t
 
     def work(number: int) -> int:
         args = ("sync", "--shard", f"{number}/3", "--db", "../phones.duckdb")
-        return threecx(*args, folder=folders[number - 1], **environ).code
+        return threecx_process(*args, folder=folders[number - 1], **environ).code
 
     with ThreadPoolExecutor(3) as pool:
         for _ in range(2):
