@@ -20,10 +20,10 @@ TOKEN_MARGIN_SECONDS = 30.0
 """A token is renewed this long before it ends."""
 
 MAX_RENEWALS = 2
-"""How many tokens may be fetched because the PBX refused one that had not ended."""
+"""How many more tokens to fetch when the PBX refuses one that has not ended."""
 
 _MAX_SECONDS = 1e12
-"""No time in a token is larger; a number that is, says nothing."""
+"""A larger number in a token is no time, and is ignored."""
 _ASKED = "POST /connect/token"
 
 
@@ -50,14 +50,14 @@ class _Live:
 
 
 class LiveTokens:
-    """The live tokens of a run: one for each API client, whatever number of PBXs in the settings use it."""
+    """The live tokens of a run: one for each API client, also when several PBXs of the settings use it."""
 
     def __init__(self) -> None:
         self._live: dict[tuple[object, ...], _Live] = {}
         self._lock = threading.Lock()
 
     def of(self, *client: object) -> _Live:
-        """The one of this API client, told by its address and credentials."""
+        """The live token of the API client with this address and these credentials."""
         with self._lock:
             return self._live.setdefault(client, _Live())
 
@@ -92,14 +92,14 @@ class TokenStore:
             return token
 
     def renewed(self, refused: Token) -> Token:
-        """Another token than the refused one; fetches only if no other thread has done so already."""
+        """A token that replaces the refused one; fetches it unless another thread has done so."""
         with self._live.lock:
             if self._live.token is refused:
                 if self._fetch is None:
                     raise CredentialsError(
                         "the given access_token",
                         "the PBX refused it (HTTP 401)",
-                        "It has ended or is wrong: give a new one, or client_id and client_secret",
+                        "It has ended or is wrong. Set a new one, or client_id and client_secret",
                         status=401,
                     )
                 if self._live.renewals >= MAX_RENEWALS:
@@ -118,7 +118,7 @@ class TokenStore:
     def _fetched(self) -> Token:
         if self._fetch is None:
             raise CredentialsError(
-                "the given access_token", "it has ended", "Give a new one, or client_id and client_secret"
+                "the given access_token", "it has ended", "Set a new one, or client_id and client_secret"
             )
         token = self._fetch()
         self._live.values.append(token.value)

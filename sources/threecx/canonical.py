@@ -20,7 +20,7 @@ _EXACT = 2**53
 
 
 def canonical(value: Any, depth: int = 0) -> Any:
-    """The value without secrets, with one spelling for everything that means the same; None for nothing.
+    """The value without secrets. Values that mean the same become equal; an empty one becomes None.
 
     An empty text is null, a property that is null is left out, a list is sorted, and 1.0 is 1.
     Raises RecursionError for a value that is nested deeper than MAX_DEPTH.

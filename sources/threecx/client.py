@@ -95,7 +95,7 @@ class Client:
         return body
 
     def ask_system(self) -> None:
-        """Asks the PBX once for its version and its FQDN. A PBX that does not say them is none the worse for it."""
+        """Asks the PBX once for its version and its FQDN. Any failure is ignored."""
         try:
             body = self.body(SYSTEM_PATH, self.answer(SYSTEM_PATH, attempts=1))
         except ThreecxError:

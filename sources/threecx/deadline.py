@@ -1,4 +1,4 @@
-"""HTTP connections on which a whole answer has one time limit, from the request to the last byte."""
+"""HTTP connections with one time limit for a whole answer, from the request to the last byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Adapter"]
 
 
 class _UntilDeadline(io.RawIOBase):
-    """The bytes of one answer, headers included, until the socket's time-out has passed once in all.
+    """The bytes of one answer, headers included, until the socket's time-out has passed in total.
 
     A socket's own time-out starts again with every byte, so a server that drips could hold a run for ever.
     """
@@ -46,7 +46,7 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        # urllib3 would log headers that it cannot read, word for word: the token may be among them.
+        # urllib3 logs headers that it cannot read as they came. The token may be among them.
         self.msg.defects.clear()
         self.msg.set_payload("")
 
@@ -76,7 +76,7 @@ _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """The connections of requests, with that limit."""
+    """The connections of requests, with that time limit."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

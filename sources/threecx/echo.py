@@ -12,11 +12,11 @@ from urllib.parse import unquote_plus
 __all__ = ["holds_secret"]
 
 LONG_PART_CHARS = 8
-"""As many characters of a secret in a row give it away."""
+"""A part of a secret with this many characters must not be shown."""
 SHORT_PART_CHARS = 6
-"""So do as many, when they are not all letters: a part of six letters may be a word."""
+"""Nor a part with this many, unless it is all letters: six letters may be an ordinary word."""
 _ROUNDS = 2
-"""So many times one encoding may be wrapped in another."""
+"""An encoding inside another is found up to this depth."""
 
 _BACKSLASH = re.compile(r"\\(?:u\{?([0-9a-fA-F]{2,6})\}?|x([0-9a-fA-F]{2}))")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")

@@ -36,7 +36,7 @@ QUOTE_CHARS = 300
 """A PBX's own words are cut at this many characters."""
 
 LOOK = "Nothing was loaded. Run again; if it stays, check that base_url is the PBX itself, not a proxy or login page"
-"""What to do when something answers that does not speak like a PBX."""
+"""What to do when the answer is not that of a PBX."""
 
 
 class ExitCode(IntEnum):

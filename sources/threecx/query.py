@@ -15,7 +15,7 @@ _SAFE = "$,()/:'*@"
 
 
 def text_literal(text: str) -> str:
-    """A text for use in a filter, its quotes doubled: `O'Brien` gives `'O''Brien'`."""
+    """A text for use in a filter, its quotes doubled: `O'Brien` becomes `'O''Brien'`."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -74,7 +74,7 @@ class Query:
 
     @property
     def total_order(self) -> tuple[str, ...]:
-        """The order asked for with `Id` as its last word, so that no two rows may trade places between pages."""
+        """The order asked for with `Id` last, so that no two rows can change places between pages."""
         names = tuple(self.orderby or ())
         return names if any(name.split()[0] == "Id" for name in names) else (*names, "Id")
 
@@ -118,5 +118,5 @@ def _names(option: str, value: str | Sequence[str] | None) -> tuple[str, ...] | 
     if not all(parts):
         raise QueryError(f"option ${option}", "a name is empty", "Separate names by single commas")
     if len(set(parts)) < len(parts):
-        raise QueryError(f"option ${option}", "a name stands there twice", "Name each property once")
+        raise QueryError(f"option ${option}", "a name is there twice", "Name each property once")
     return tuple(parts) or None

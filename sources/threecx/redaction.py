@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["fingerprint_of", "is_secret"]
 
 _ANYWHERE = re.compile(r"passw|passphrase|passcode|pwd|secret|token|auth|credential|sipid")
-"""A name that holds one of these, whatever stands between its letters, is the name of a secret."""
+"""A name with one of these in it is secret. Signs between the letters do not count."""
 
 _WORDS = re.compile(r"(?<![A-Z])(?:PIN|KEY|LINK)(?![A-Z])|[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+")
 _SECRET_WORD = re.compile(
@@ -21,14 +21,14 @@ _SECRET_WORD = re.compile(
     r"|(pin|key|link)s?(code|data|file|hash|id|material|number|no|text|url|value)s?"
 )
 _NO_SECRET_WORD = re.compile(r".*(donkey|hockey|jockey|monkey|turkey|whiskey|blink|chopin|hairpin|spin|shrink)s?")
-"""English words that only end like a secret."""
+"""English words that end the same way, but name no secret."""
 
 
 def is_secret(name: str) -> bool:
     """Whether a property of this name is a secret, wherever the API puts it. When in doubt it is.
 
-    `WebPassword`, `AuthID` and `sip_id` hold a telling part. `PhonePIN`, `prov_link` and `API-Key` hold a telling
-    word, which `MappingId`, `ShippingAddress` and `Monkey` do not.
+    Some parts count anywhere in a name: `WebPassword`, `AuthID`, `sip_id`. *pin*, *key* and *link* count as words of a
+    name, as in `PhonePIN`, `prov_link` and `API-Key`, but not in `MappingId`, `ShippingAddress` and `Monkey`.
     """
     return _is_secret(name) if len(name) <= _LONG_NAME else _is_secret.__wrapped__(name)
 
@@ -43,7 +43,7 @@ def _is_secret(name: str) -> bool:
     plain = unicodedata.normalize("NFKC", name)
     if _ANYWHERE.search("".join(c for c in plain.lower() if c.isalnum())):
         return True
-    # Without invisible characters, which could part a word.
+    # Without invisible characters, which could split a word.
     visible = "".join(c for c in plain if unicodedata.category(c) != "Cf")
     words = [word.lower() for word in _WORDS.findall(visible)]
     return any(_SECRET_WORD.fullmatch(word) and not _NO_SECRET_WORD.fullmatch(word) for word in words)

@@ -1,4 +1,4 @@
-"""Settings of one 3CX: where it is, who asks, and how patiently."""
+"""Settings of one 3CX: its address, the credentials, and how long to wait and try."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Settings:
     page_size: int = PAGE_SIZE
     """Rows per request, 2 to 100."""
     pages_in_flight: int = 4
-    """Requests under way at once when a PBX has many pages and is not next door."""
+    """Requests sent at once to a PBX that has many pages and answers slowly."""
     max_walks: int = 3
     """How many walks to try when pages contradict each other."""
     consistency: Consistency = "once"
@@ -108,7 +108,7 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that may appear nowhere."""
+        """Values that must not appear anywhere."""
         return tuple(s for s in (self.client_secret, self.access_token, self.fingerprint_key) if s)
 
 
@@ -128,7 +128,7 @@ def _checked_base_url(base_url: Any, allow_http: bool) -> str:
     if "@" in parts.netloc:
         raise SettingsError("setting base_url", "it holds a user name or password", example)
     if "?" in text or "#" in text:
-        # Not quoted: what stands there could be a secret.
+        # Not quoted: it could be a secret.
         raise SettingsError("setting base_url", "it has a part after '?' or '#'", example)
     if parts.scheme not in ("http", "https") or not host or not text.isprintable() or " " in text:
         raise SettingsError("setting base_url", f"{text!r} is no http(s) address of a PBX", example)

@@ -1,4 +1,4 @@
-"""JSON without what no destination could store: NaN, names that stand twice, halves of characters."""
+"""JSON without what a destination cannot store: NaN, doubled names, halves of characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["DuplicateKeyError", "json_fault", "strict_json"]
 
 
 MAX_DEPTH = 250
-"""An honest answer is nested about six levels deep; what is deeper could make other programs fail."""
+"""A normal answer is about six levels deep. Deeper nesting can make other programs fail."""
 
 
 class DuplicateKeyError(ValueError):

@@ -1,4 +1,4 @@
-"""Whole HTTP answers of one PBX, each within a time and a size, asked for again while the PBX is busy.
+"""Whole HTTP answers of one PBX, with a limit of time and size. Asks again while the PBX is busy.
 
 Redirects are not followed. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY, further certificates from
 REQUESTS_CA_BUNDLE; this machine itself is never asked through a proxy, and no .netrc file is read.
@@ -71,7 +71,7 @@ class Transport:
         self._adapter = Adapter(pool_maxsize=settings.pages_in_flight)
 
     def close(self) -> None:
-        """Closes the connections; what other threads still ask for is not asked for again."""
+        """Closes the connections; other threads do not try again."""
         self._closed.set()
         self._adapter.close()
 
@@ -84,7 +84,7 @@ class Transport:
         form: dict[str, str | None] | None = None,
         attempts: int | None = None,
     ) -> Answer:
-        """One answer that is neither a connection fault nor "busy", after as many attempts as the settings allow."""
+        """The first answer that is not "busy". Tries as often as the settings allow."""
         pause = self._settings.backoff_seconds
         attempts = attempts or self._settings.attempts
         for attempt in range(1, attempts + 1):

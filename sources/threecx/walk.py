@@ -1,4 +1,4 @@
-"""The proven walk: one pass over all pages that either holds every row once, or is not believed.
+"""The proven walk: one pass over all pages that holds every row once, or is thrown away.
 
 Plain `$skip`/`$top` paging loses rows when the collection changes between two pages. So each page after the first
 starts one row early, and these must agree: that row is the last one of the page before, the count is the same on
@@ -36,7 +36,7 @@ from .query import Query
 __all__ = ["Item", "Sink", "Walked", "walk"]
 
 Item = dict[str, Any]
-"""One row as the API gives it."""
+"""One row as the API sends it."""
 
 WORTH_A_THREAD_SECONDS = 0.008
 """A PBX that answers faster than this is read one page at a time: threads would only slow that down."""
@@ -49,11 +49,11 @@ _CAP = re.compile(r"limit of '(\d+)' for Top")
 
 
 class Sink(Protocol):
-    """Takes the rows of one walk. A walk that is thrown away takes its sink with it."""
+    """Takes the rows of one walk. Each walk has its own sink."""
 
     @property
     def content(self) -> object:
-        """Equal for two sinks that hold the same rows; asked only with `twice`."""
+        """Equal for two sinks that hold the same rows; used only with `twice`."""
 
     def add(self, items: list[Item], /) -> None:
         """Takes some more rows, in order."""
@@ -64,7 +64,7 @@ SinkT = TypeVar("SinkT", bound=Sink)
 
 @dataclass(frozen=True)
 class Walked(Generic[SinkT]):
-    """A proven reading, and what it took."""
+    """A proven reading, and how many pages and walks it took."""
 
     rows: SinkT
     count: int | None
@@ -76,11 +76,11 @@ class Walked(Generic[SinkT]):
 
 
 class _Drifted(Exception):
-    """One walk contradicts itself; the next may not."""
+    """The pages of one walk contradict each other. Those of the next one may agree."""
 
 
 class _Repeated(_Drifted):
-    """One Id stands at two rows of a walk: the list moved, or the API gives two devices one Id."""
+    """Two rows of a walk have the same Id: the list moved, or two devices share an Id."""
 
     def __init__(self, device_id: int, row: int) -> None:
         self.place = device_id, row
@@ -103,9 +103,9 @@ def walk(
     start: Callable[[], SinkT],
     progress: Callable[[int, int], None] | None = None,
 ) -> Walked[SinkT]:
-    """All rows of `query`, proven, in a sink made by `start`; `progress` hears rows so far and rows in all.
+    """All rows of `query`, proven, in a sink made by `start`; `progress` is called with the rows so far and in all.
 
-    Raises DriftError after `max_walks` walks that could not be proven, ProtocolError when the same Id stood twice at
+    Raises DriftError after `max_walks` walks that could not be proven, ProtocolError when the same Id came twice at
     the same place in all of them, and whatever the client raises.
     """
     settings = client.settings
@@ -143,7 +143,7 @@ def walk(
         raise ProtocolError(
             asked,
             f"Id {device_id} came twice in each, always the second time at row {row}",
-            "Nothing was loaded. The list does not move: this 3CX gives several devices one Id. Set filter to leave "
+            "Nothing was loaded. The list does not move: in this 3CX several devices have one Id. Set filter to leave "
             "them out, and report it with the PBX's version",
         )
     raise DriftError(
@@ -162,7 +162,7 @@ def _smaller_cap(error: QueryError, page_size: int) -> int:
 
 
 class _Attempt:
-    """One walk, and how far it is."""
+    """One walk in progress."""
 
     def __init__(self, client: Client, query: Query, page_size: int) -> None:
         self._client = client
@@ -176,7 +176,7 @@ class _Attempt:
         self.received = self.wanted = self.pages = 0
         self.count: int | None = None
         self._fastest = math.inf
-        """Seconds that one page took."""
+        """Seconds that the fastest page took."""
 
     def new_rows(self) -> Iterator[list[Item]]:
         """The rows page by page, each checked against the one before; raises _Drifted."""
@@ -206,7 +206,7 @@ class _Attempt:
             yield self._page(skip + self.received - 1, size)
 
     def _pages_ahead(self, skip: int, size: int) -> Iterator[_Page]:
-        """The remaining pages in order, some of them under way at once."""
+        """The remaining pages in order, several asked for at once."""
         ahead: deque[tuple[int, Future[_Page]]] = deque()
         following, end = 0, skip + self.wanted
         while not self._is_done:
@@ -221,7 +221,7 @@ class _Attempt:
             yield ahead.popleft()[1].result()
 
     def _asked(self, skip: int, size: int) -> Future[_Page]:
-        """A page under way, in a thread that nobody has to wait for when the walk ends early."""
+        """A page that is being asked for, in a thread of its own. A walk that ends early does not wait for it."""
         future: Future[_Page] = Future()
 
         def ask() -> None:
@@ -264,7 +264,7 @@ class _Attempt:
         return items if self._is_id_asked else [_without_id(item) for item in items]
 
     def _check_ids(self, ids: list[int]) -> None:
-        """Each Id once. In the order of Id that shows without remembering them all."""
+        """Checks that each Id comes once. In the order of Id this needs no memory of all Ids."""
         for row, device_id in enumerate(ids, start=self.received + 1):
             if self._query.is_by_id:
                 if device_id < self._last_id:

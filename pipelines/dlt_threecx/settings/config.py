@@ -61,7 +61,7 @@ class PbxConfig:
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `of` parts of all PBXs. A PBX's part follows from its name alone, so workers need not talk."""
+    """One of `of` parts of all PBXs. The name of a PBX alone decides its part, so workers need not agree."""
 
     number: int
     """1 to `of`."""
@@ -77,7 +77,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What holds for all PBXs of a run."""
+    """Settings for all PBXs of a run."""
 
     volatile: tuple[str, ...] = ("online",)
     """Device columns that are recorded, but open no version."""
@@ -94,7 +94,7 @@ class RunConfig:
     notify_severity: Severity = "high"
     """A new finding as severe as this, or more, is news."""
     notify_attempts: int = 3
-    """So many failed attempts in a row are news."""
+    """This many failed attempts in a row are news."""
     notify_max_age_hours: float = 26.0
     """A PBX without a complete snapshot for longer than this is news."""
     ping_url: str | None = field(default=None, repr=False)

@@ -121,7 +121,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "ping_url": _text,
     "publish": _text,
 }
-"""Every setting, and what makes its value."""
+"""Every setting, and the function that converts its value."""
 
 
 def converted(key: str, value: Any, origin: str) -> Any:

@@ -1,4 +1,4 @@
-"""Where a setting may stand: two TOML files and the environment, each for one PBX or for all."""
+"""Where a setting can be: two TOML files and the environment, each for one PBX or for all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ENVIRONMENT = "the environment"
 _FOR_THE_SOURCE = frozenset(
     ["top", "skip", "count", "orderby", "select", "expand", "sip_devices", "schema", "max_table_nesting"]
 )
-"""Known to the dlt source or to dlt in the same section; nothing to a run."""
+"""Settings of the dlt source in the same section. A run ignores them."""
 
 
 class _Layer(NamedTuple):
@@ -44,7 +44,7 @@ class _Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class PbxLayers:
-    """Everything that is set for one PBX, what wins first."""
+    """All settings of one PBX, in the order of precedence."""
 
     name: str
     project: Path

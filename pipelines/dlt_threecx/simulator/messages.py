@@ -1,4 +1,4 @@
-"""What goes over the wire: the call that came in, the response that goes out, the record that stays."""
+"""A call that came in, the response that goes out, and the record that is kept."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ __all__ = ["ELSEWHERE", "Call", "Request", "Response", "Stream", "error", "html_
 
 
 ELSEWHERE = "/elsewhere"
-"""The path to which redirects and next links lure; nothing honest is there."""
+"""The path of another host, to which faulty redirects and next links point."""
 
 
 class Call(NamedTuple):

@@ -1,4 +1,4 @@
-"""One simulated PBX: its token endpoint, its device list, and what is wrong with it at the moment."""
+"""One simulated PBX: its token endpoint, its device list, and its present fault."""
 
 from collections.abc import Callable
 from math import exp
@@ -22,7 +22,7 @@ __all__ = ["Pbx", "Terms"]
 
 
 class Terms(NamedTuple):
-    """On which terms a PBX talks to a client."""
+    """Credentials, limits and habits of a PBX."""
 
     client_id: str
     client_secret: str
@@ -38,7 +38,7 @@ class Pbx:
     """Answers calls, one after the other."""
 
     def __init__(self, name: str, fleet: Fleet, terms: Terms, note: Callable[[Request], None]) -> None:
-        """`note` hears of every request when it is answered; `base_url` is set when the simulator listens."""
+        """`note` is called with every request when it is answered; `base_url` is set when the simulator listens."""
         self.name = name
         self.fleet = fleet
         self.base_url = ""
@@ -143,7 +143,7 @@ class Pbx:
             return error(400, str(refusal))
 
     def _struck(self, where: Where, call: Call, honest: Callable[[], Response]) -> Response:
-        """The honest response, or what the fault of the moment makes of it."""
+        """The normal response, or that of the present fault."""
         fault, number = self.faults.next(where)
         return honest() if fault is None else fault.act(Visit(self, call, number, honest))
 
@@ -154,7 +154,7 @@ def _refused(status: int, code: str, description: str) -> Response:
 
 
 def _poisson(rng: Random, rate: float) -> int:
-    """How many things happen in a while in which `rate` are expected."""
+    """A random number of events, `rate` on average."""
     limit, product, happened = exp(-rate), rng.random(), 0
     while product > limit:
         product *= rng.random()

@@ -24,14 +24,14 @@ LIVE_ROLES = ("App", "Reports", "system_owners", "CallFlowApp", "MyPhone")
 """What the token of a live API client of a System Owner names."""
 
 _POLL_SECONDS = 0.02
-"""How soon the listening thread notices that it shall stop."""
+"""How often the listening thread looks whether to stop."""
 
 
 class Simulator:
     """A 3CX on loopback; in a `with` block, or between `start()` and `stop()`, it answers.
 
     With one fleet the PBX is at `base_url`; with several, by name, each is at `base_urls[name]`.
-    What is set or called here concerns all PBXs; a single one is in `pbxs`.
+    What is set or called here applies to all PBXs; a single one is in `pbxs`.
     """
 
     def __init__(
@@ -126,10 +126,10 @@ class Simulator:
 
     @property
     def stray_requests(self) -> list[Request]:
-        """Those that a redirect or a next link lured to another host. There should be none."""
+        """Those that followed a redirect or a next link to another host. There should be none."""
         return [request for request in self.requests if request.path.startswith(ELSEWHERE)]
 
-    # meddle
+    # interfere
 
     @property
     def fault(self) -> str | None:
@@ -143,10 +143,10 @@ class Simulator:
     def set_fault(
         self, name: str | None, after: int | None = None, times: int | Literal["default"] | None = "default"
     ) -> None:
-        """Lets `after` requests pass, then strikes `times` of the next ones; `times=None`: for ever.
+        """Lets `after` requests pass, then applies to `times` of the next ones; `times=None`: for ever.
 
         Only requests of the fault's kind count: pages, or tokens for those whose name begins with `token_`
-        (but not `token_stolen`, which strikes pages).
+        (but not `token_stolen`, which applies to pages).
         """
         for pbx in self.pbxs.values():
             pbx.faults.set(name, after, times)

@@ -1,4 +1,4 @@
-"""JSON that is read fast, because it shows by itself that nothing in it was lost."""
+"""Reads JSON fast, when it can prove that nothing in it was lost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ESCAPE = re.compile(rb"\\u((?!00[0-7]|[dD][89a-fA-F])[0-9a-fA-F]{4}|00(?:2[67bB
 def fast_json(body: bytes) -> Any:
     """The value of a JSON text that is written as orjson would write it; None for any other.
 
-    What comes out of the parser as it went in has no property twice, no number that was rounded and no NaN. Escapes of
-    letters, as .NET likes them, make no difference.
+    When writing the value gives the same text again, no property is there twice, no number was rounded, and there is
+    no NaN. Letters that .NET writes as escapes make no difference.
     """
     try:
         value = orjson.loads(body)

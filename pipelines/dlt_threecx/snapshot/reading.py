@@ -26,7 +26,7 @@ NO_OFFSET = timedelta()
 
 
 class Progress(Protocol):
-    """Hears how far the reading of each PBX is: rows so far, rows in all; in the end, 0 of 0 when it failed."""
+    """Called with the rows read so far and the rows in all of each PBX; with 0 of 0 when it failed."""
 
     def __call__(self, pbx: str, rows: int, total: int, /) -> None: ...
 
@@ -44,7 +44,7 @@ class Reading:
     clock_skew: timedelta | None = None
     """How far the PBX's clock is ahead of this machine's; None when it named no time."""
     fqdn: str | None = None
-    """Host name that the PBX gives itself; asked only when its answers do not name the version."""
+    """Host name of the PBX as it says itself; asked only when no header names the version."""
 
 
 def read_all(

@@ -57,7 +57,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a proven reading holds; its rows are in `file` (Arrow IPC), ascending by device_id."""
+    """A proven reading; its rows are in `file` (Arrow IPC), ascending by device_id."""
 
     file: Path
     devices: int
@@ -155,7 +155,7 @@ def take_snapshot(
     volatile: tuple[str, ...],
     progress: Callable[[int, int], None] | None = None,
 ) -> Snapshot:
-    """Reads one PBX completely. Raises an error of the reader when that could not be proven; then nothing is kept."""
+    """Reads one PBX completely. Raises an error of the reader when the reading could not be proven."""
     settings = pbx.settings
     spools: list[_Spool] = []
 

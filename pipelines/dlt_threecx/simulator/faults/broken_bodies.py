@@ -85,7 +85,7 @@ def deep_nesting(visit: Visit) -> Response:
 
 @fault()
 def not_utf8(visit: Visit) -> Response:
-    """An honest page with a Latin-1 letter in it."""
+    """A normal page with a Latin-1 letter in it."""
     honest = visit.honest()
     return honest._replace(body=b'{"@note":"caf\xe9",' + honest.body[1:])
 

@@ -1,4 +1,4 @@
-"""What a fault is: a function that answers in place of an honest PBX."""
+"""A fault: a function that answers instead of a PBX that works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlt_threecx.simulator.tokens import Tokens
 __all__ = ["TABLE", "Act", "Fault", "Target", "Visit", "Where", "fault"]
 
 Where = Literal["page", "token"]
-"""Which requests a fault strikes: those for SipDevices, or those for a token."""
+"""Which requests a fault applies to: those for SipDevices, or those for a token."""
 
 
 class Target(Protocol):
@@ -29,14 +29,14 @@ class Target(Protocol):
 
 
 class Visit(NamedTuple):
-    """One request that a fault strikes."""
+    """One request that a fault applies to."""
 
     pbx: Target
     call: Call
     number: int
-    """1 for the first that is struck."""
+    """1 for the first such request."""
     honest: Callable[[], Response]
-    """Gives what the PBX would have answered."""
+    """Returns what the PBX would have answered."""
 
 
 Act = Callable[[Visit], Response]
@@ -59,7 +59,7 @@ TABLE: dict[str, Fault] = {}
 def fault(where: Where = "page", *, after: int = 0, times: int | None = None) -> Callable[[Act], Act]:
     """Enters a function into the table: under its own name, described by its docstring's first line.
 
-    It begins after so many requests, and strikes so many times; None: for ever.
+    It starts after this many requests and applies this many times; None: for ever.
     """
 
     def enter(act: Act) -> Act:

@@ -11,7 +11,7 @@ __all__: list[str] = []
 
 @fault()
 def html(visit: Visit) -> Response:
-    """200 with an HTML page, as a captive portal gives."""
+    """200 with an HTML page, as a captive portal sends."""
     return html_page(200, "Welcome to the guest network")
 
 
@@ -23,7 +23,7 @@ def redirect(visit: Visit) -> Response:
 
 @fault()
 def next_link(visit: Visit) -> Response:
-    """An honest page with an `@odata.nextLink` to another host."""
+    """A normal page with an `@odata.nextLink` to another host."""
     honest = visit.honest()
     if honest.status != 200:
         return honest

@@ -1,4 +1,4 @@
-"""All faults by name, and which of them is on."""
+"""All faults by name, and which one is on."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ FAULTS = {name: fault.description for name, fault in TABLE.items()}
 
 
 class FaultPlan:
-    """The fault of the moment, and when it strikes."""
+    """The present fault, and to which requests it applies."""
 
     def __init__(self) -> None:
         """No fault at first."""
@@ -27,7 +27,7 @@ class FaultPlan:
     ) -> None:
         """Puts a fault in place of the present one; None takes it away. ValueError for an unknown name.
 
-        It lets `after` requests pass and strikes `times` (None: for ever) of the next ones.
+        It lets `after` requests pass and applies to `times` (None: for ever) of the next ones.
         """
         if name is not None and name not in TABLE:
             raise ValueError(f"no fault {name!r}; there are: {', '.join(FAULTS)}")
@@ -39,7 +39,7 @@ class FaultPlan:
             self._times = fault.times if times == "default" else times
 
     def next(self, where: Where) -> tuple[Fault | None, int]:
-        """The fault that strikes the request that has just come, and how often it has with this one."""
+        """The fault for the request that has just come, and how often it has applied, this one included."""
         if self._fault is None or self._fault.where != where:
             return None, 0
         self._seen += 1

@@ -1,4 +1,4 @@
-"""Faults in which a page looks well and is wrong."""
+"""Faults in which a page looks right and is wrong."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Page = dict[str, Any]
 
 
 def _lie(alter: Callable[[Page, Visit], object]) -> Act:
-    """Enters a fault that alters the honest page."""
+    """Registers a fault that changes the normal page."""
 
     def act(visit: Visit) -> Response:
         honest = visit.honest()

@@ -82,7 +82,7 @@ class Roster:
 
     @property
     def version(self) -> int:
-        """Another number whenever an answer could be another."""
+        """A number that changes whenever an answer could change."""
         self._version += self._opened
         return self._version
 
@@ -179,7 +179,7 @@ class Roster:
 
 
 class _Content:
-    """What a seed gives."""
+    """The devices that a seed makes."""
 
     def __init__(self, seed: int, devices: int) -> None:
         self.maker = Maker(Random(f"{seed}/devices"), devices)
@@ -187,7 +187,7 @@ class _Content:
         rng = Random(f"{seed}/ids")
         device_id = FIRST_ID - 1
         for index in range(devices):
-            # gaps: other phones were there once
+            # gaps: other phones were there before
             device_id += 1 if rng.random() < 0.92 else rng.randrange(2, 6)
             row = self.maker.device(device_id)
             if index % 33 == 32 and self.rows[-1]["DN"]:

@@ -23,7 +23,7 @@ from dlt_threecx.simulator.schema import PEER_TYPES, Properties
 __all__ = ["Compiler", "Typed", "Value"]
 
 Value = Callable[[Mapping[str, Any]], Any]
-"""Gives the value in a scope: the row as `$it`, and the variables of the lambdas around. Null is None."""
+"""Returns the value in a scope: the row as `$it`, and the variables of the lambdas around. Null is None."""
 Typed = tuple[str, Value]
 """With its OData type."""
 

@@ -1,4 +1,4 @@
-"""The functions that an OData expression may call, with the types they take and give."""
+"""The functions that an OData expression may call, with the types of their arguments and results."""
 
 import math
 import re
