@@ -32,6 +32,7 @@ check: $(READY) ## format, lint, types, layers and generated documents
 
 bench: $(READY) ## how fast, and how much memory
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.postgres
 	$(BIN)/python -m tests.benchmarks.publication
 
 # in one process: others do not print what they measure

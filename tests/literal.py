@@ -43,7 +43,7 @@ def empty_history(db: str = ":memory:") -> duckdb.DuckDBPyConnection:
     for name, columns in TABLES.items():
         types = ", ".join(f"{column.name} {_TYPES[column.type]}" for column in columns)
         connection.execute(f"create table {name} ({types}, _dlt_load_id varchar, _dlt_id varchar)")
-    connection.execute("create table _dlt_loads (load_id varchar, status bigint)")
+    connection.execute("create table _dlt_loads (load_id varchar, schema_name varchar, status bigint)")
     for statement in view_statements():
         connection.execute(statement)
     return connection

@@ -32,7 +32,8 @@ _SNAPSHOTS = """
             date_trunc('hour', now()) - to_hours($hours::int - 1 - hour::int) as taken_at,
             strftime(taken_at at time zone 'UTC', '%Y%m%dT%H%M%S-') || pbx as snapshot_id
         from range($hours) as hours(hour), range($pbxs) as pbxs(number);
-    insert into _dlt_loads select distinct hour::varchar, 0 from hours;
+    insert into _dlt_loads by name
+        select distinct hour::varchar as load_id, 'threecx' as schema_name, 0 as status from hours;
     insert into snapshots by name
         select
             pbx, snapshot_id, 'complete' as status, taken_at as started_at, taken_at, $devices // $pbxs as devices,

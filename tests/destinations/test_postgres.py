@@ -25,6 +25,7 @@ from dlt_threecx.source.errors import QueryError
 from dlt_threecx.views.views import VIEWS, view_statements
 from tests.commands import ROOT, settings_of, threecx
 from tests.destinations.warehouse import PASSWORD, Postgres, postgres
+from tests.literal import empty_history, write_days
 from tests.rig import Rig
 
 DAYS = 6
@@ -416,3 +417,31 @@ def test_every_table_view_and_column_has_its_comment(opened: PostgresDestination
     before = server.rows(written)
     assert opened.create_views() == []
     assert server.rows(written) == before
+
+
+def test_tables_have_indexes_and_statistics(opened: PostgresDestination, both: tuple[Path, Postgres]) -> None:
+    _, server = both
+    indexes = server.rows("select indexname from pg_indexes where schemaname = 'threecx' order by 1")
+    assert indexes == [("device_versions_key",), ("snapshots_key",)]
+    estimated = server.rows("select reltuples from pg_class where oid = 'device_versions'::regclass")
+    assert estimated == server.rows("select count(*) from device_versions")
+
+
+def test_findings_of_many_devices_come_in_seconds(
+    server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    phone = {"vendor": "Yealink", "model": "T54W", "online": False, "dn_tags": '["WeakPass"]'}
+    devices = {number: {**phone, "mac": f"805EC0{number:06X}", "dn_number": str(number)} for number in range(1000)}
+    changed = {number: {**device, "ip_address": "10.0.0.1"} for number, device in devices.items()}
+    with empty_history() as history:
+        write_days(history, [(ago, "hq", changed if ago % 2 else devices) for ago in range(20, 0, -1)])
+        server.copy(history)
+        destination = PostgresDestination(HistoryLocation(tmp_path, destination="postgres"), wait_seconds=5)
+        assert destination.create_views() == []
+        destination.close()
+        asked = "select rule, pbx, device_id, detail from findings order by rule, pbx, device_id"
+        # With nested loops over all devices it takes minutes.
+        assert server.rows(f"set statement_timeout = '20s'; {asked}") == history.execute(asked).fetchall()
+    server.empty()

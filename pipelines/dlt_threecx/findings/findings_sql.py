@@ -14,11 +14,9 @@ from dlt_threecx.findings.rule import SEVERITIES, Rule, rules
 __all__ = ["filled"]
 
 _WHILE = re.compile(r"\{while [^{}]+\}")
+_OF_VERSION = re.compile(r"\bv\.")
 
-_LASTING = (
-    "(select p.*, b.{id} as since from phones p"
-    " join began b on b.pbx = p.pbx and b.device_id = p.device_id where b.{id} is not null)"
-)
+_LASTING = "(select p.*, p.since_{id} as since from lasting p where p.since_{id} is not null)"
 _ROWS = """
     select '{id}' as rule, r.pbx, r.device_id, min(r.detail) as detail, min(r.since) as since
     from (
@@ -32,7 +30,8 @@ def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
     """The text of the view with its rules filled in."""
     chosen = rules() if chosen is None else chosen
     lasting = [rule for rule in chosen if rule.condition]
-    holds = [f"({rule.condition}) is true as holds_{rule.id}" for rule in lasting]
+    # of the latest version, which is `p` and `v` at once
+    holds = [f"({_OF_VERSION.sub('p.', rule.condition or '')}) is true as holds_{rule.id}" for rule in lasting]
     last_without = [
         f"max(case when not p.holds_{rule.id} then timestamptz '9999-12-31'"
         f" when v.change = 'removed' or ({rule.condition}) is not true then v.observed_at end) as {rule.id}"
@@ -42,8 +41,10 @@ def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
         f"min(case when w.{rule.id} is null or v.observed_at > w.{rule.id} then v.observed_at end) as {rule.id}"
         for rule in lasting
     ]
+    since = [f"b.{rule.id} as since_{rule.id}" for rule in lasting]
     return (
-        text.replace("{holds}", ",\n        ".join(holds))
+        text.replace("{since}", ", ".join(since))
+        .replace("{holds}", ",\n        ".join(holds))
         .replace("{last_without}", ",\n        ".join(last_without))
         .replace("{began}", ",\n        ".join(began))
         .replace("{words}", ",\n        ".join(map(_words, chosen)))

@@ -8,7 +8,7 @@ from (
     select s.pbx, s.taken_at, max(s.taken_at) over (partition by s.pbx) as latest,
         max(case when s.fingerprint_key_id is not null then s.taken_at end) over (partition by s.pbx) as last_with
     from {schema}snapshots s
-    join {schema}complete_snapshots c on c.pbx = s.pbx and c.snapshot_id = s.snapshot_id
+    join finished c on c.pbx = s.pbx and c.snapshot_id = s.snapshot_id
 ) l
 where l.last_with is null or l.last_with < l.latest
 group by l.pbx

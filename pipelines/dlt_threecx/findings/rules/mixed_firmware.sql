@@ -14,9 +14,8 @@ join (
             order by m.phones desc, length(m.firmware_version) desc, m.firmware_version desc
         ) as place
     from (
-        select p.pbx, p.vendor, p.model, p.firmware_version, count(*) as phones, min(b.mixed_firmware) as since
-        from phones p
-        join began b on b.pbx = p.pbx and b.device_id = p.device_id
+        select p.pbx, p.vendor, p.model, p.firmware_version, count(*) as phones, min(p.since_mixed_firmware) as since
+        from lasting p
         where p.model <> '' and p.firmware_version <> ''
         group by p.pbx, p.vendor, p.model, p.firmware_version
     ) m

@@ -14,5 +14,5 @@ select u.pbx, cast(null as bigint) as device_id, min(s.taken_at) as since,
 from (
     select p.pbx from phones p group by p.pbx having count(p.online) = 0
 ) u
-join {schema}complete_snapshots s on s.pbx = u.pbx
+join finished s on s.pbx = u.pbx
 group by u.pbx

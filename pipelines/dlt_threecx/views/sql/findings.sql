@@ -1,27 +1,18 @@
 -- one row per rule and device that it finds; a finding about a whole PBX has no device
-with latest as (
-    select v.pbx, v.device_id, max(v.observed_at) as observed_at
-    from {schema}device_versions v
-    where exists (
-        select 1 from {schema}complete_snapshots s where s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
-    )
-    group by v.pbx, v.device_id
+with finished as materialized (
+    select c.pbx, c.snapshot_id, c.taken_at from {schema}complete_snapshots c
 ), phones as materialized (
     select distinct v.pbx, v.device_id, {columns:v},
         case
             when regexp_matches(v.ip_address, '^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+(:[0-9]+)?$')
             then regexp_replace(v.ip_address, '[^.]*$', '')
         end as subnet
-    from latest l
-    join {schema}device_versions v
-        on v.pbx = l.pbx and v.device_id = l.device_id and v.observed_at = l.observed_at
+    from {latest_versions:finished} v
     where v.change <> 'removed'
 ), log as not materialized (
     select v.pbx, v.device_id, v.observed_at, v.change, v.changed_fields, {columns:v}
     from {schema}device_versions v
-    where exists (
-        select 1 from {schema}complete_snapshots s where s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
-    )
+    where {is_complete:finished}
 ), last_removals as (
     select v.*, row_number() over (partition by v.pbx, v.device_id order by v.observed_at desc) as number
     from log v
@@ -34,20 +25,20 @@ with latest as (
 ), holds as materialized (
     select p.*, {holds}
     from phones p
-    join phones v on v.pbx = p.pbx and v.device_id = p.device_id
 ), last_without as (
     select v.pbx, v.device_id, {last_without}
     from log v
     join holds p on p.pbx = v.pbx and p.device_id = v.device_id
     group by v.pbx, v.device_id
-), began as materialized (
+), began as (
     select v.pbx, v.device_id, {began}
-    from {schema}device_versions v
+    from log v
     join last_without w on w.pbx = v.pbx and w.device_id = v.device_id
-    where exists (
-        select 1 from {schema}complete_snapshots s where s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
-    )
     group by v.pbx, v.device_id
+), lasting as materialized (
+    select p.*, {since}
+    from phones p
+    join began b on b.pbx = p.pbx and b.device_id = p.device_id
 ), found as (
 {rules}
 ), words as (
