@@ -1,13 +1,12 @@
 """Runs that a dead man's switch hears of."""
 
 import logging
-from pathlib import Path
 
 import pytest
 
+from dlt_threecx.errors import DestinationError
 from dlt_threecx.notify.ping import Ping
 from dlt_threecx.source.errors import SettingsError
-from tests.commands import settings_of, threecx
 from tests.notify.hook import Hook
 from tests.rig import Rig
 
@@ -25,14 +24,12 @@ def test_a_run_calls_start_and_then_its_exit_code_with_its_last_lines(rig: Rig, 
     assert "--accept scope --because" in refused.body
 
 
-def test_a_run_that_writes_nothing_calls_with_its_exit_code(tmp_path: Path, rig: Rig, hook: Hook) -> None:
-    rig.db.write_text("somebody's letter " * 500)
-    ran = threecx(
-        "sync", "--db", str(rig.db), "--ping", f"http://{hook.host}/x", folder=rig.project, **settings_of(rig.simulator)
-    )
-    assert ran.code == 7
-    assert [post.path for post in hook.posts] == ["/x/start", "/x/7"]
-    assert hook.posts[1].body in ran.err
+def test_a_run_that_writes_nothing_calls_with_its_exit_code(rig: Rig, hook: Hook) -> None:
+    rig.sync()
+    rig.write("alter table threecx.snapshots drop column chain")
+    with pytest.raises(DestinationError) as raised:
+        rig.sync(ping_url=f"http://{hook.host}/x")
+    assert hook.posts == [("/x/start", ""), ("/x/7", str(raised.value))]
 
 
 def test_a_switch_that_is_not_there_changes_nothing_and_its_address_is_in_no_log(
