@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import dlt_threecx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.destinations.postgres import Postgres as PostgresDestination
+from dlt_threecx.report.facts import read_facts
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.errors import QueryError
 from dlt_threecx.views.views import VIEWS, view_statements
@@ -330,6 +333,21 @@ def test_no_secret_is_written_or_said(empty: Postgres, pbx: Simulator, tmp_path:
     assert "pw-secret" not in ran.out + ran.err
     for (table,) in empty.rows("select table_name from information_schema.tables where table_schema = 'threecx'"):
         assert "pw-secret" not in repr(empty.rows(f"select * from threecx.{table}"))
+
+
+def test_a_report_says_the_same(both: tuple[Path, Postgres], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, server = both
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    now, facts = datetime.now(UTC), []
+    for destination in ("duckdb", "postgres"):
+        location = HistoryLocation(folder / "phones.duckdb", destination=destination, project=folder)
+        with open_history(location) as history:
+            for pbxs in ((), ("hq",)):
+                facts.append(replace(read_facts(history, now, verdicts=(), pbxs=pbxs), differing_views=[]))
+    assert facts[:2] == facts[2:]
+    assert facts[0].kinds
+    assert facts[0].findings
 
 
 # the views

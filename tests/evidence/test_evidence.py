@@ -21,7 +21,7 @@ import pytest
 from dlt_threecx.cli.commands.evidence import evidence
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.simulator import Fleet, Simulator
-from dlt_threecx.source.errors import ExitCode, SettingsError
+from dlt_threecx.source.errors import ExitCode, QueryError
 from tests.rig import Rig
 
 ODD_NAME = 'Zoë "Ω" \\ \u2028 😀\x7f, line\r\nline'
@@ -221,8 +221,13 @@ def test_an_edited_history_is_packed_with_its_verdict(written: Rig, tmp_path: Pa
 
 
 def test_before_the_first_reading_there_is_nothing_to_pack(written: Rig) -> None:
-    with pytest.raises(SettingsError, match="no PBX has a complete reading up to"):
+    with pytest.raises(QueryError, match="the history begins at"):
         _packed(written, "--at", "365d")
+
+
+def test_an_unknown_pbx_is_named(written: Rig) -> None:
+    with pytest.raises(QueryError, match="PBX 'hg'"):
+        _packed(written, "--pbx", "hg")
 
 
 def test_every_head_is_in_the_file_of_heads(written: Rig) -> None:

@@ -175,7 +175,7 @@ def read_facts(
 
     last_day = _last_day(at, is_now)
     found, waived = _findings(rows(FINDINGS), waivers, pbxs) if is_now else ([], 0)
-    moved = [Moved(*row) for row in rows(MOVED, at, at - timedelta(days=GONE_DAYS), at)]
+    moved = [Moved(*row) for row in rows(MOVED, at, at, at - timedelta(days=GONE_DAYS))]
     last = rows(LAST_CHANGES, at)
     groups = list(change_groups(sorted(map(FieldChange._make, last), key=_by_time)))
     return Facts(

@@ -49,11 +49,11 @@ KINDS = """
 """
 
 INVENTORY = """
-    select s.day, coalesce(nullif(s.vendor, ''), 'unknown') as vendor, sum(s.devices) as devices, s.is_carried
+    select s.day, coalesce(nullif(s.vendor, ''), 'unknown') as kind, sum(s.devices) as devices, s.is_carried
     from daily_inventory s
     where s.day <= ? and s.day > ? and {among}
     group by s.day, coalesce(nullif(s.vendor, ''), 'unknown'), s.is_carried
-    order by s.day, devices desc, vendor
+    order by s.day, devices desc, kind
 """
 
 DAILY_CHANGES = """
@@ -93,10 +93,9 @@ MOVED = """
         from device_changes s
         where s.change in ('removed', 'returned') and s.changed_at <= ? and {among}
     ) m
-    where m.place = 1 and m.changed_at > ? and not (
-        m.change = 'removed'
-        and exists (select 1 from devices_as_of(?) d where d.pbx = m.pbx and d.mac = m.mac and d.mac <> '')
-    )
+    left join (select distinct d.pbx, d.mac from devices_as_of(?) d where d.mac <> '') h
+        on h.pbx = m.pbx and h.mac = m.mac
+    where m.place = 1 and m.changed_at > ? and (m.change <> 'removed' or h.mac is null)
     order by m.changed_at desc, m.pbx, m.device_id
 """
 

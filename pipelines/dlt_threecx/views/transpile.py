@@ -27,7 +27,7 @@ def transpile(sql: str, dialect: str, dataset: str, params: Sequence[Any] = ()) 
     tree = sqlglot.parse_one(_bound(sql, params), read="duckdb")
     for table in list(tree.find_all(exp.Table)):
         if isinstance(table.this, exp.Anonymous) and table.this.name in MACROS:
-            table.replace(_unfolded(table.this, dialect, dataset))
+            table.replace(_unfolded(table.this, table.alias or "unfolded", dialect, dataset))
         elif not table.db and table.name in _OURS:
             table.set("db", exp.to_identifier(dataset))
     if dialect == "postgres":
@@ -65,13 +65,13 @@ def _literal(value: Any) -> str:
     return f"'{text}'"
 
 
-def _unfolded(call: exp.Anonymous, dialect: str, dataset: str) -> exp.Subquery:
+def _unfolded(call: exp.Anonymous, alias: str, dialect: str, dataset: str) -> exp.Subquery:
     """`devices_as_of(time)` as the query that it stands for."""
     query = _macro(call.name, dialect, dataset).copy()
     for column in query.find_all(exp.Column):
         if column.name == "at_time":
             column.replace(call.expressions[0].copy())
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier("unfolded")))
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias)))
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.commands.verify import verdicts_of
+from dlt_threecx.cli.commands.verify import check_asked, verdicts_of
 from dlt_threecx.cli.options import Time, talking, with_location, with_pbx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -45,6 +45,7 @@ def evidence(output: Path, at: datetime | None, pbx: tuple[str, ...], location: 
     now = datetime.now(UTC)
     until = min(at or now, now)
     with open_history(location) as history:
+        check_asked(history, pbx, at)
         verdicts = verdicts_of(location, history, pbx, until)
         found = [read_evidence(history, verdict.pbx, until, verdict) for verdict in verdicts]
     found = [one for one in found if one.attempts]

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.commands.verify import verdicts_of
+from dlt_threecx.cli.commands.verify import check_asked, verdicts_of
 from dlt_threecx.cli.options import Time, talking, with_location, with_pbx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -79,6 +79,7 @@ def write_report(
         known = pbx_names(history)
         configured = load_pbx_names(location.project, os.environ)
         chosen = _chosen(pbx, known)
+        check_asked(history, chosen, at)
         verdicts = verdicts_of(location, history, chosen if pbx else (), at)
         waivers = [one for one in load_waivers(location.project) if not one.has_ended(now.date())]
 

@@ -22,7 +22,7 @@ from dlt_threecx.integrity.verify import verify as verify_history
 from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.source.errors import ExitCode, QueryError
 
-__all__ = ["verdicts_of", "verify"]
+__all__ = ["check_asked", "verdicts_of", "verify"]
 
 Progress = Callable[[str, int], None]
 
@@ -53,7 +53,7 @@ def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location
     if head is not None and not _is_head(head):
         raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
     with open_history(location) as history, _progress() as progress:
-        _check_asked(history, pbx, at)
+        check_asked(history, pbx, at)
         verdicts = verdicts_of(location, history, pbx, at, progress)
         differing = history.differing_views()
     write_rows((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts], form, sys.stdout)
@@ -80,7 +80,7 @@ def verdicts_of(
     return list(found)
 
 
-def _check_asked(history: History, pbxs: tuple[str, ...], at: datetime | None) -> None:
+def check_asked(history: History, pbxs: Sequence[str], at: datetime | None) -> None:
     """Raises QueryError when no PBX has that name, or nothing was recorded up to that time."""
     sql = "select s.pbx, min(coalesce(s.taken_at, s.started_at)) as begins_at from snapshots s group by s.pbx"
     begins: dict[str, datetime] = dict(history.rows(sql)[1])
