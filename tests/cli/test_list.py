@@ -144,6 +144,20 @@ def test_a_property_that_is_nested_too_deeply_is_the_pbx_s_fault(tmp_path: Path)
     assert "nested too deeply" in ran.err
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json", "ndjson"])
+def test_nothing_that_a_pbx_sends_steers_the_terminal(tmp_path: Path, form: str) -> None:
+    fleet = Fleet(devices=1)
+    odd = "a\x1b[31m\x9b1m\u202eb"
+    fleet.update(fleet.ids()[0], {odd: 1, "DN": {"Name": odd}, "Registrar": {odd: {odd: odd}}})
+    with Simulator(fleet) as pbx:
+        ran = threecx("list", "--expand", "DN", "--format", form, folder=tmp_path, **settings_of(pbx))
+    assert ran.code == 0
+    out = ran.out.splitlines()[0] if form == "csv" else ran.out
+    assert [char for char in out if not char.isprintable() and char != "\n"] == []
+    if form == "json":
+        assert json.loads(ran.out)[0]["DN"]["Name"] == odd
+
+
 def test_of_several_pbxs_one_has_to_be_named(tmp_path: Path) -> None:
     with Simulator({"hq": Fleet(devices=3), "leeds": Fleet(devices=4)}) as pbx:
         ran = threecx("list", folder=tmp_path, **settings_of(pbx))

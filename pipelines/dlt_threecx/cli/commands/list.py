@@ -16,6 +16,7 @@ from dlt_threecx.cli import stderr
 from dlt_threecx.cli.options import connecting, talking, with_format
 from dlt_threecx.cli.output import Format, write_rows
 from dlt_threecx.settings.config import load_config
+from dlt_threecx.source.canonical import shown_name
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import SettingsError
 from dlt_threecx.source.query import Query
@@ -93,7 +94,7 @@ def masked(value: Any) -> Any:
 def _write(items: list[Item], query: Query, form: Format) -> None:
     if form in ("json", "ndjson"):
         # Each row has its own properties, as nulls are left out.
-        lines = (json.dumps(item, ensure_ascii=False) for item in items)
+        lines = map(_json, items)
         if form == "ndjson":
             sys.stdout.writelines(line + "\n" for line in lines)
         else:
@@ -107,6 +108,12 @@ def _write(items: list[Item], query: Query, form: Format) -> None:
 def _flattened(item: Item, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in item.items():
         if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{name}.")
+            yield from _flattened(value, f"{prefix}{shown_name(name)}.")
         else:
-            yield prefix + name, value
+            yield prefix + shown_name(name), value
+
+
+def _json(item: Item) -> str:
+    """One line of JSON, without characters that could steer a terminal."""
+    text = json.dumps(item, ensure_ascii=False)
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
