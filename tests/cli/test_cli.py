@@ -98,7 +98,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "devices",
         "changes",
         "findings",
-        "diff 1d 0h",
+        "diff 0s 0h",
         "history 101",
         "sql select+1",
         "verify",
