@@ -47,7 +47,7 @@ def python(*args: str, folder: Path, stdin: str = "", **environ: str) -> Ran:
         capture_output=True,
         encoding="utf-8",
         timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environ},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300", **environ},
     )
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 

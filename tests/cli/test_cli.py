@@ -131,7 +131,7 @@ def test_a_command_that_loads_nothing_imports_no_dlt(tmp_path: Path, command: st
         (["statsu"], "No such command 'statsu'. Did you mean 'status'? See: threecx --help"),
         (["--nonsense"], "--nonsense"),
         (["devices", "--fromat", "json"], "See: threecx devices --help"),
-        (["devices", "--at", "soon"], "'soon' is no time such as 2026-11-01, 2026-11-01T07:30 or 7d (ago)"),
+        (["devices", "--at", "soon"], "'soon' is no time such as 2026-11-01, 2026-11-01T07:30, yesterday or 7d (ago)"),
         (["status", "--max-age", "old"], "'old' is no length of time such as 7d, 26h or 30m"),
         (["changes", "--field", "vendr"], "'vendr' is no device column. Did you mean 'vendor'?"),
         (["list", "--top", "many"], "'many' is not a valid integer"),

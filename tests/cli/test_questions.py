@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,10 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
+import openpyxl
+import pyarrow.parquet as pq
 import pytest
 
+from dlt_threecx.cli.cells import text_width
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.simulator import Fleet, Simulator
@@ -117,22 +122,107 @@ def test_devices_at_a_time_are_those_of_the_snapshot_before_it(past: Past, numbe
     assert len(past.rows("devices", "--at", at.isoformat(), "--pbx", "leeds")) == (4 if number == 3 else 3)
 
 
-def test_before_the_first_snapshot_there_is_nothing_and_a_hint(past: Past) -> None:
+def test_before_the_history_began_nothing_is_known_and_its_begin_is_named(past: Past) -> None:
     ran = past.ask("devices", "--at", "2020-01-01", "--format", "csv")
-    assert ran.code == 0
-    assert ran.out.startswith("pbx,device_id,mac,")
-    assert ran.out.count("\n") == 1
-    assert ran.err == "There is no complete snapshot up to 2020-01-01 23:59:59 UTC.\n"
+    assert (ran.code, ran.out) == (2, "")
+    begin = min(row["valid_from"] for row in past.rows("history", "12"))
+    assert f"the history begins on {datetime.fromisoformat(begin):%d %b %H:%M} UTC" in ran.err
 
 
 def test_a_table_of_devices_has_the_main_columns(past: Past) -> None:
-    lines = past.ask("devices", "--pbx", "leeds").out.splitlines()
+    ran = past.ask("devices", "--pbx", "leeds")
+    lines = ran.out.splitlines()
+    assert lines[0].split("  ")[0] == "extension"
     assert lines[0].split() == [
-        *("pbx", "device_id", "dn_number", "dn_name", "mac", "vendor", "model"),
-        *("firmware_version", "ip_address", "online", "last_changed_at"),
+        *("extension", "name", "vendor", "model", "firmware", "address", "on", "line", "changed", "mac")
     ]
-    assert len(lines) == 2 + 4
+    assert len(lines) == 1 + 4
     assert "Zoë Newcomer" in lines[-1]
+    assert re.fullmatch(r"As of \d\d \w{3} \d\d:\d\d UTC\.\n", ran.err)
+    assert past.ask("devices").out.startswith("pbx ")
+
+
+def _ids(ran: Ran) -> list[int]:
+    return [row["device_id"] for row in ran.rows]
+
+
+def test_devices_can_be_named_and_filtered(past: Past) -> None:
+    now = past.devices[-1]
+    moved = _shown(now["hq", MOVED])
+    for args in (["777"], [str(MOVED), "--pbx", "hq"], ["--search", moved["mac"].lower()], ["--firmware", "9.9.*"]):
+        assert MOVED in _ids(past.ask("devices", *args, "--format", "json")), args
+    assert _ids(past.ask("devices", "--search", "ZOE newcomer", "--format", "json")) == [max(now)[1]]
+    offline = {key for key, row in now.items() if not row["Online"]}
+    assert len(past.rows("devices", "--offline")) == len(offline)
+    assert len(past.rows("devices", "--online")) == len(now) - len(offline)
+    vendor = now["hq", MOVED]["Registrar"]["Vendor"]
+    same = [row for row in now.values() if (row.get("Registrar") or {}).get("Vendor") == vendor]
+    assert len(past.rows("devices", "--vendor", vendor.upper())) == len(same)
+
+
+def test_columns_order_and_number_of_rows_are_the_users(past: Past) -> None:
+    args = ("devices", "--columns", "extension,mac", "--sort", "-dn_number", "--limit", "3")
+    rows = past.rows(*args)
+    assert [list(row) for row in rows] == [["dn_number", "mac"]] * 3
+    numbers = [_shown(row)["dn_number"] for row in past.devices[-1].values()]
+    assert [row["dn_number"] for row in rows] == sorted((n for n in numbers if n), key=int, reverse=True)[:3]
+    assert past.ask(*args).out.splitlines()[0].split() == ["extension", "mac"]
+    ran = past.ask("devices", "--columns", "vendr")
+    assert (ran.code, "There is no column 'vendr'. Did you mean 'vendor'?" in ran.err) == (2, True)
+
+
+def test_files_hold_the_same_rows_with_their_types(past: Past, tmp_path: Path) -> None:
+    rows = past.rows("devices")
+    for suffix in ("csv", "json", "ndjson", "xlsx", "parquet"):
+        ran = past.ask("devices", "--output", str(tmp_path / f"devices.{suffix}"))
+        assert (ran.code, ran.out) == (0, "")
+        assert ran.err.endswith(f"12 rows written to {tmp_path}/devices.{suffix}\n")
+    assert json.loads((tmp_path / "devices.json").read_text()) == rows
+    assert [json.loads(line) for line in (tmp_path / "devices.ndjson").read_text().splitlines()] == rows
+    sheet = openpyxl.load_workbook(tmp_path / "devices.xlsx").active
+    cells = list(sheet.iter_rows(values_only=True))
+    assert list(cells[0]) == list(rows[0])
+    mac, number, seen = (cells[0].index(name) for name in ("mac", "dn_number", "first_seen_at"))
+    assert [(row[mac], row[number]) for row in cells[1:]] == [(row["mac"], row["dn_number"]) for row in rows]
+    assert all(isinstance(row[seen], datetime) for row in cells[1:])
+    table = pq.read_table(tmp_path / "devices.parquet")
+    assert [row["mac"] for row in table.to_pylist()] == [row["mac"] for row in rows]
+    assert str(table.schema.field("first_seen_at").type) == "timestamp[us, tz=UTC]"
+    ran = past.ask("devices", "--output", "devices.doc")
+    assert (ran.code, "ends with none of .csv, .json" in ran.err) == (2, True)
+    assert past.ask("devices", "--output", "nowhere/x.csv").code == 2
+    past.ask("devices", "--output", str(tmp_path / "excel.csv"), "--bom")
+    assert (tmp_path / "excel.csv").read_bytes().startswith(b"\xef\xbb\xbfpbx,")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["devices"], ["changes"], ["status"], ["findings"], ["verify"], ["history", "101"], ["diff", "5d", "0d"]],
+)
+def test_an_unknown_pbx_is_exit_2_in_every_question(past: Past, command: list[str]) -> None:
+    ran = past.ask(*command, "--pbx", "leed")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "threecx: error: PBX 'leed': there is no such PBX. Did you mean 'leeds'?\n"
+
+
+def test_a_pbx_can_be_a_pattern(past: Past) -> None:
+    assert {row["pbx"] for row in past.rows("devices", "--pbx", "lee*")} == {"leeds"}
+    assert {row["pbx"] for row in past.rows("status", "--pbx", "*")} == {"hq", "leeds"}
+
+
+def test_a_table_fits_the_screen_a_line_per_device(past: Past) -> None:
+    for width in (60, 80, 120):
+        lines = threecx("devices", folder=past.folder, COLUMNS=str(width)).out.splitlines()
+        assert len(lines) == 1 + 12
+        assert max(map(text_width, lines)) <= width
+
+
+def test_times_are_shown_and_read_in_the_zone_of_the_user(past: Past) -> None:
+    taken = past.taken_at[1]
+    local = taken.astimezone(ZoneInfo("Asia/Kolkata"))
+    ran = past.ask("changes", "--since", f"{local:%Y-%m-%dT%H:%M}", "--until", "15d", "--tz", "Asia/Kolkata")
+    assert f"{local:%Y-%m-%d %H:%M}  " in ran.out
+    assert past.ask("changes", "--tz", "Mars/Base").code == 2
 
 
 # changes
@@ -187,14 +277,14 @@ def test_presence_shows_on_request(past: Past, args: list[str]) -> None:
 def test_a_table_of_changes_names_the_device_and_both_values(past: Past) -> None:
     before = _shown(past.devices[0]["hq", MOVED])
     out = past.ask("changes", "--since", "29d").out
-    assert f"777 {before['dn_name']} ({before['mac']})" in out
+    assert f"777 {before['dn_name']}" in out
     assert f"{before['ip_address']} → 10.9.9.9" in out
 
 
 def test_an_unknown_device_has_no_changes_and_a_hint(past: Past) -> None:
     ran = past.ask("changes", "--device", "nobody", "--format", "json")
     assert (ran.code, ran.rows) == (0, [])
-    assert ran.err == "No device has, or had, the Id, MAC, extension or name 'nobody'.\n"
+    assert ran.err == "No device has, or had, the extension, MAC, Id or name 'nobody'.\n"
 
 
 # history
@@ -230,7 +320,7 @@ def test_a_story_tells_what_happened_and_how_long_it_stayed_so(past: Past) -> No
 
 def test_a_story_with_an_absence(past: Past) -> None:
     lines = past.ask("history", str(GONE), "--pbx", "hq").out.splitlines()
-    assert [line.split()[1] for line in lines[1:]] == ["added", "removed", "returned"]
+    assert [line.split()[2] for line in lines[1:]] == ["added", "removed", "returned"]
     assert "gone 7 d" in lines[2]
     assert "→ 10.8.8.8" in lines[3]
 
@@ -245,7 +335,7 @@ def test_several_devices_have_a_story_each(past: Past) -> None:
 def test_an_unknown_device_has_no_story_and_a_hint(past: Past) -> None:
     ran = past.ask("history", "nobody")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "No device has, or had, the Id, MAC, extension or name 'nobody'.\n"
+    assert ran.err == "No device has, or had, the extension, MAC, Id or name 'nobody'.\n"
     ran = past.ask("history", "%", "--format", "json")
     assert (ran.code, ran.rows) == (0, [])
 
@@ -279,10 +369,9 @@ def test_a_pbx_without_a_snapshot_is_too_old_as_well(past: Past) -> None:
     }
     ran = threecx("status", "--max-age", "4d", folder=past.folder, **environ)
     assert ran.code == 5
-    assert ran.err == "threecx: error: PBX 'new': there is no complete snapshot. Run threecx sync\n"
+    assert ran.err == "threecx: error: PBX 'new': never read. Run threecx sync\n"
     ran = threecx("status", folder=past.folder, **environ)
-    assert (ran.code, ran.err) == (0, "PBX 'new' is not in the history yet.\n")
-    assert past.ask("status", "--max-age", "4d", "--pbx", "typo").code == 5
+    assert (ran.code, ran.err) == (0, "PBX 'new' is not in the history yet. Run threecx sync\n")
 
 
 # sql
@@ -293,7 +382,7 @@ def test_sql_asks_views_and_tables_in_every_format(past: Past) -> None:
     assert past.rows("sql", query) == [{"pbx": "hq", "devices": 8}, {"pbx": "leeds", "devices": 4}]
     assert past.ask("sql", query, "--format", "csv").out == "pbx,devices\nhq,8\nleeds,4\n"
     assert past.ask("sql", query, "--format", "ndjson").out.splitlines()[0] == '{"pbx": "hq", "devices": 8}'
-    assert past.ask("sql", query).out.splitlines()[2].split() == ["hq", "8"]
+    assert past.ask("sql", query).out.splitlines()[1].split() == ["hq", "8"]
     assert past.ask("sql", "select 1 as a, 2 as a", "--format", "json").rows == [{"a": 1, "a_2": 2}]
 
 

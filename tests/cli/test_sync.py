@@ -26,7 +26,7 @@ def test_one_line_per_pbx_says_what_happened(tmp_path: Path) -> None:
     with Simulator(fleet) as pbx:
         ran = threecx("sync", folder=tmp_path, **settings_of(pbx))
         assert (ran.code, ran.err) == (0, f"A new history begins: {tmp_path / 'phones.duckdb'}\n")
-        assert re.fullmatch(r"default: 120 devices, 120 added \(2 pages, \d+\.\d s\) · chain [0-9a-f]{12}\n", ran.out)
+        assert re.fullmatch(r"default: 120 devices, 120 added \(2 pages, \d+\.\d s\) · head [0-9a-f]{12}\n", ran.out)
         fleet.remove(fleet.ids()[0])
         fleet.update(fleet.ids()[0], {"Registrar": {"IpAddress": "10.0.0.1"}})
         ran = threecx("sync", folder=tmp_path, **settings_of(pbx))

@@ -275,7 +275,7 @@ def test_a_view_that_lies_is_named(copy: Edited) -> None:
 def test_an_unknown_pbx_is_a_usage_error(copy: Edited) -> None:
     ran = copy.ask("--pbx", "leed")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == ("threecx: error: PBX 'leed': the history has none of that name. Did you mean 'leeds'?\n")
+    assert ran.err == ("threecx: error: PBX 'leed': there is no such PBX. Did you mean 'leeds'?\n")
 
 
 def test_a_time_before_the_history_says_when_it_begins(copy: Edited) -> None:

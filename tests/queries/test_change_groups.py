@@ -58,7 +58,7 @@ def test_a_roll_out_of_firmware_is_one_cause_with_all_its_fields() -> None:
 
 
 def test_a_single_device_has_its_whole_name() -> None:
-    assert _told(_roll_out(range(1, 2))) == [(1, ["101 Zoë (805EC0000001)"])]
+    assert _told(_roll_out(range(1, 2))) == [(1, ["101 Zoë"])]
     assert _told([_change(1, "dn_id", dn_number=None, dn_name=None, mac=None)]) == [(1, ["(Id 1)"])]
 
 
@@ -85,7 +85,7 @@ def test_another_change_of_one_phone_does_not_take_it_out_of_the_roll_out() -> N
         _change(1, "ip_address", "10.0.0.1", "10.0.0.2", category="network"),
         *_roll_out(range(2, 3)),
     ]
-    assert _told(rows) == [(2, ["101", "102"]), (1, ["101 Zoë (805EC0000001)"])]
+    assert _told(rows) == [(2, ["101", "102"]), (1, ["101 Zoë"])]
 
 
 def test_devices_that_came_together_are_one_cause_without_fields() -> None:
@@ -118,12 +118,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_table_has_a_line_per_cause(folder: Path) -> None:
     lines = threecx("changes", folder=folder).out.splitlines()
-    assert lines[0].split() == ["changed_at", "pbx", "device", "change", "what"]
-    assert len(lines) == 3
-    assert lines[2].split("  ", 2)[2].strip() == (
-        "7 × Snom D785: 101, 102, 103, 104, 105 …  changed  firmware_version: 1 → 2"
-    )
-    assert len(threecx("changes", "--no-group", folder=folder).out.splitlines()) == 2 + 7
+    assert lines[0].split() == ["changed_at", "device", "change", "what"]
+    assert len(lines) == 2
+    assert lines[1].endswith("7 × Snom D785: 101, 102, 103, 104, 105 …  changed  firmware_version: 1 → 2")
+    assert len(threecx("changes", "--no-group", folder=folder).out.splitlines()) == 1 + 7
 
 
 def test_json_has_a_row_per_field_unless_it_is_grouped(folder: Path) -> None:

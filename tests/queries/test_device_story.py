@@ -51,7 +51,7 @@ def test_a_change_names_its_fields_with_old_and_new() -> None:
     )
     assert [(event.kind, event.what) for event in story] == [
         ("added", ""),
-        ("changed", "ip_address: 10.0.0.1 → 10.0.0.2; sbc_name: – → sbc1; dn_name: Zoë → –; another prov_link"),
+        ("changed", "ip_address: 10.0.0.1 → 10.0.0.2; sbc_name: – → sbc1; dn_name: Zoë → –; another provisioning link"),
     ]
     assert [event.lasted for event in story] == [timedelta(days=2), timedelta(days=20, hours=10)]
 
@@ -78,7 +78,7 @@ def test_recorded_anew_is_not_a_change() -> None:
     story = events(
         [_interval("added", 1, 3, "rebaselined"), _interval("rebaselined", 3, None, firmware_outdated=True)], [], NOW
     )
-    assert (story[1].kind, story[1].what) == ("rebaselined", "recorded anew, the device did not change")
+    assert (story[1].kind, story[1].what) == ("rebaselined", "stored again, the device did not change")
 
 
 def test_no_rows_tell_no_story() -> None:

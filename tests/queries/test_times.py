@@ -1,6 +1,7 @@
 """Times as people type them."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -48,13 +49,25 @@ def test_the_end_of_a_written_time_is_its_last_moment(text: str, lasts: timedelt
     assert parsed_time(text, NOW) + lasts - timedelta(microseconds=1) == parsed_time(text, NOW, end=True)
 
 
+def test_days_have_names_in_the_zone_of_the_user() -> None:
+    assert parsed_time("yesterday", NOW) == datetime(2026, 11, 22, tzinfo=UTC)
+    assert parsed_time("Today", NOW, end=True) == datetime(2026, 11, 23, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert parsed_time("now", NOW) == NOW
+    vienna = ZoneInfo("Europe/Vienna")
+    assert parsed_time("yesterday", NOW, zone=vienna) == datetime(2026, 11, 21, 23, tzinfo=UTC)
+    assert parsed_time("2026-10-25", NOW, end=True, zone=vienna) - parsed_time("2026-10-25", NOW, zone=vienna) > (
+        timedelta(hours=24, minutes=59)
+    )
+    assert parsed_time("2026-11-01T07:30Z", NOW, zone=vienna) == datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
+
+
 def test_an_age_has_no_end_of_its_own() -> None:
     assert parsed_time("7d", NOW, end=True) == datetime(2026, 11, 16, 12, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "7", "7y", "-7d", "2026-11", "999999999999d", "nand"])
+@pytest.mark.parametrize("text", ["", "gestern", "2026-13-01", "7", "7y", "-7d", "2026-11", "999999999999d", "nand"])
 def test_anything_else_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time such as 2026-11-01, 2026-11-01T07:30 or 7d"):
+    with pytest.raises(ValueError, match="is no time such as 2026-11-01, 2026-11-01T07:30, yesterday or 7d"):
         parsed_time(text, NOW)
 
 

@@ -85,7 +85,7 @@ def test_only_some_pbxs_are_read_and_the_others_may_be_unfinished(tmp_path: Path
 
 def test_an_unknown_pbx_is_named_with_the_likely_one(tmp_path: Path, write: Write) -> None:
     write("config.toml", "[sources.threecx.pbx.leeds]\n[sources.threecx.pbx.hq]\n")
-    assert _error(tmp_path, KEY, ("leed",)) == ("PBX 'leed': the settings know no such PBX. Did you mean 'leeds'?")
+    assert _error(tmp_path, KEY, ("leed",)) == ("PBX 'leed': there is no such PBX. Did you mean 'leeds'?")
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "ü", "", "x" * 300])

@@ -1,46 +1,213 @@
-"""Rows as a table, JSON, CSV or one JSON object a line. The same value is the same text in each of them."""
+"""Rows as a table, a list of records, JSON, CSV, one JSON object a line, an Excel workbook or a Parquet file."""
 
 from __future__ import annotations
 
 import csv
-import json
+import os
 import shutil
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from decimal import Decimal
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
+import click
+
+from dlt_threecx.cli import stderr
+from dlt_threecx.cli.cells import csv_text, json_text, shown, text_width
+from dlt_threecx.cli.table import LABELS, laid_out
+from dlt_threecx.errors import suggestion
 from dlt_threecx.queries.json_value import plain
+from dlt_threecx.source.errors import SettingsError
 
-__all__ = ["FORMATS", "Format", "shown", "write_rows"]
+__all__ = ["FORMATS", "SUFFIXES", "Format", "Output", "without", "write_rows"]
 
-Format = Literal["table", "json", "csv", "ndjson"]
-FORMATS: tuple[Format, ...] = ("table", "json", "csv", "ndjson")
+Format = Literal["table", "list", "json", "csv", "ndjson"]
+FORMATS: tuple[Format, ...] = ("table", "list", "json", "csv", "ndjson")
+SUFFIXES = (".csv", ".json", ".ndjson", ".xlsx", ".parquet")
 
-PRETTY_ROWS = 2_000
-"""A terminal gets a table that fits its width up to this many rows; laying it out takes time."""
+COLOURED_ROWS = 5_000
+"""A longer table has no colours: laying it out would take too long."""
 
-CROWDED = 1.6
-"""A table this many times as wide as the terminal is printed row by row instead."""
+_NAMED = 6
+"""Of columns without room, up to this many are named."""
 
 Row = Sequence[Any]
 
 
-def write_rows(columns: Sequence[str], rows: Iterable[Row], form: Format, out: TextIO) -> None:
-    """Writes all rows; zero rows give an empty JSON array, or a header."""
+@dataclass
+class Output:
+    """How and where a command prints its rows: what `--format`, `--output`, `--columns`, `--sort` and so on say."""
+
+    form: Format = "table"
+    path: Path | None = None
+    columns: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+    """Columns, each with a `-` in front for descending."""
+    limit: int | None = None
+    bom: bool = False
+    zone: tzinfo = UTC
+    _pages: list[str] = field(default_factory=list)
+    _left_out: list[str] = field(default_factory=list)
+
+    @property
+    def is_table(self) -> bool:
+        """It is printed for people."""
+        return self.form == "table" and self.path is None
+
+    @property
+    def is_shaped(self) -> bool:
+        """The user said which columns, or in which order."""
+        return bool(self.columns or self.sort)
+
+    @property
+    def is_whole(self) -> bool:
+        """All rows with all columns go to stdout."""
+        return self.path is None and not self.is_shaped and self.limit is None
+
+    @property
+    def width(self) -> int | None:
+        """How wide a line may be; a pipe or a file has no end, unless COLUMNS is set."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() or os.environ.get("COLUMNS") else None
+
+    def needed(self, every: Sequence[str], brief: Sequence[str] = ()) -> tuple[str, ...]:
+        """The columns to ask for: those that are printed, and those to sort by. UsageError for an unknown one."""
+        printed = [_column(name, every) for name in self.columns] or (brief if brief and self.is_table else every)
+        sorting = [_column(name.removeprefix("-"), every) for name in self.sort]
+        return tuple(dict.fromkeys((*printed, *sorting)))
+
+    def write(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Row],
+        *,
+        important: Collection[str] = (),
+        labels: bool = False,
+    ) -> None:
+        """Prints rows, or writes them to the file. A table on a terminal waits for `show`.
+
+        When a table has no room for all columns, the `important` ones stay; `labels` gives them headings for people.
+        """
+        columns, rows = self._shaped(columns, rows)
+        if self.path is not None:
+            self._write_file(columns, rows, self.path)
+        elif self.form == "table":
+            self._lay_out(columns, rows, important, labels)
+        else:
+            if self.form == "csv" and self.bom:
+                sys.stdout.write("\ufeff")
+            write_rows(columns, rows, self.form, sys.stdout, self.zone)
+
+    def text(self, lines: Iterable[str]) -> None:
+        """Prints lines of text; on a terminal they wait for `show`."""
+        if sys.stdout.isatty():
+            self._pages.extend(lines)
+        else:
+            sys.stdout.writelines(lines)
+
+    def show(self) -> None:
+        """Shows what waits, through a pager if it is longer than the terminal. The history is closed by then."""
+        text = "".join(self._pages)
+        self._pages.clear()
+        if text.count("\n") > shutil.get_terminal_size().lines - 2:
+            click.echo_via_pager(text.rstrip("\n"), color=True)
+        else:
+            sys.stdout.write(text)
+        sys.stdout.flush()
+        if self._left_out:
+            names = ", ".join(self._left_out[:_NAMED])
+            more = f" and {len(self._left_out) - _NAMED} more" if len(self._left_out) > _NAMED else ""
+            self._left_out.clear()
+            stderr.note(f"No room for {names}{more}. Choose with --columns, or see all with --format list.")
+
+    def time(self, at: datetime) -> str:
+        """A time in a sentence: `24 Nov 06:30 UTC`, in the zone of the user."""
+        local = at.astimezone(self.zone)
+        year = "" if local.year == datetime.now(self.zone).year else " %Y"
+        return f"{local:%d %b{year} %H:%M} {local.tzname() or 'UTC'}"
+
+    def _shaped(self, columns: Sequence[str], rows: Iterable[Row]) -> tuple[Sequence[str], Iterable[Row]]:
+        if self.sort:
+            ordered = list(rows)
+            for name in reversed(self.sort):
+                index = columns.index(_column(name.removeprefix("-"), columns))
+                known = [row for row in ordered if row[index] is not None]
+                known.sort(key=lambda row: _rank(row[index]), reverse=name.startswith("-"))
+                ordered = known + [row for row in ordered if row[index] is None]
+            rows = ordered
+        if self.limit is not None:
+            rows = islice(rows, self.limit)
+        if self.columns:
+            chosen = [columns.index(_column(name, columns)) for name in self.columns]
+            rows = ([row[index] for index in chosen] for row in rows)
+            columns = [columns[index] for index in chosen]
+        return columns, rows
+
+    def _lay_out(self, columns: Sequence[str], rows: Iterable[Row], important: Collection[str], labels: bool) -> None:
+        given = list(rows)
+        width = self.width
+        table = laid_out(columns, given, width, zone=self.zone, important=important, labels=labels)
+        self._left_out += table.left_out
+        if sys.stdout.isatty() and len(given) <= COLOURED_ROWS and width:
+            self._pages.append(table.coloured(width))
+        else:
+            self.text(line + "\n" for line in table.lines())
+
+    def _write_file(self, columns: Sequence[str], rows: Iterable[Row], path: Path) -> None:
+        from dlt_threecx.cli.files import write_parquet, write_workbook
+
+        with _replaced(path) as new:
+            if path.suffix == ".xlsx":
+                count = write_workbook(columns, rows, new, self.zone)
+            elif path.suffix == ".parquet":
+                count = write_parquet(columns, rows, new)
+            else:
+                form: Format = path.suffix.removeprefix(".")  # type: ignore[assignment]
+                encoding = "utf-8-sig" if self.bom and form == "csv" else "utf-8"
+                with new.open("w", encoding=encoding, errors="backslashreplace", newline="") as out:
+                    count = write_rows(columns, rows, form, out, self.zone)
+        stderr.note(f"{count} {'row' if count == 1 else 'rows'} written to {path}")
+
+
+def write_rows(columns: Sequence[str], rows: Iterable[Row], form: Format, out: TextIO, zone: tzinfo = UTC) -> int:
+    """Writes all rows as text; zero rows give an empty JSON array, or a heading. The number of rows."""
+    counted = _Counted(rows)
     if form == "json":
-        _write_json(columns, rows, out)
+        _write_json(columns, counted, out)
     elif form == "ndjson":
-        for row in rows:
-            out.write(_json(_object(columns, row)) + "\n")
+        out.writelines(json_text(_object(columns, row)) + "\n" for row in counted)
     elif form == "csv":
         # csv quotes a carriage return only when it is part of its line ends.
         writer = csv.writer(_UnixLines(out), lineterminator="\r\n")
-        writer.writerow(columns)
-        writer.writerows([_cell(value) for value in row] for row in rows)
+        writer.writerow(map(csv_text, columns))
+        writer.writerows([csv_text(value) for value in row] for row in counted)
+    elif form == "list":
+        _write_records(columns, counted, out, zone)
     else:
-        _write_table(columns, rows, out)
+        out.writelines(line + "\n" for line in laid_out(columns, list(counted), None, zone=zone).lines())
+    return counted.count
+
+
+def without(name: str, columns: Sequence[str], rows: Iterable[Row]) -> tuple[list[str], Iterator[Row]]:
+    """The same rows without one column."""
+    index = list(columns).index(name)
+    kept = [other for other in columns if other != name]
+    return kept, ([*row[:index], *row[index + 1 :]] for row in rows)
+
+
+class _Counted:
+    """Rows, and how many went by."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows, self.count = rows, 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.count += 1
+            yield row
 
 
 class _UnixLines:
@@ -54,24 +221,19 @@ class _UnixLines:
         return self._out.write(line.removesuffix("\r\n") + "\n")
 
 
-def shown(value: Any) -> str:
-    """The value in a table: one line, nothing that could steer a terminal, times to the second."""
-    if isinstance(value, datetime):
-        value = value.replace(microsecond=0)
-    text = _cell(value).replace("\n", "\\n")
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _cell(value: Any) -> str:
-    """The value as text; nothing for null."""
-    value = plain(value)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A new file beside, which takes the place of the old one when it is complete."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        yield new
+        new.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"--output {path}", f"it cannot be written ({error.strerror})", "Choose another file"
+        ) from error
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _object(columns: Sequence[str], row: Row) -> dict[str, Any]:
@@ -81,71 +243,36 @@ def _object(columns: Sequence[str], row: Row) -> dict[str, Any]:
 def _write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
     separator = "[\n"
     for row in rows:
-        out.write(separator + "  " + _json(_object(columns, row)))
+        out.write(separator + "  " + json_text(_object(columns, row)))
         separator = ",\n"
     out.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def _write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
-    rows = list(rows)
-    numeric = [
-        any(_is_number(row[index]) for row in rows) and all(_is_number(row[index], null=True) for row in rows)
-        for index in range(len(columns))
-    ]
-    cells = [[shown(value) for value in row] for row in rows]
-    widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(columns)]
-    if out.isatty() and len(rows) <= PRETTY_ROWS:
-        if sum(widths) > CROWDED * shutil.get_terminal_size().columns:
-            _write_records(columns, cells, out)
-        else:
-            _write_pretty(columns, cells, numeric, out)
-        return
-    for line in ([*columns], ["-" * width for width in widths], *cells):
-        out.write("  ".join(_padded(line, widths, numeric)).rstrip() + "\n")
-
-
-def _write_pretty(columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool], out: TextIO) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name, is_number in zip(columns, numeric, strict=True):
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(file=out, width=shutil.get_terminal_size().columns, highlight=False).print(table)
-
-
-def _write_records(columns: Sequence[str], cells: Sequence[Sequence[str]], out: TextIO) -> None:
+def _write_records(columns: Sequence[str], rows: Iterable[Row], out: TextIO, zone: tzinfo) -> None:
     """Each row as a block of lines; what is empty is left out."""
-    width = max(map(_width, columns), default=0)
-    for row in cells:
-        for name, cell in zip(columns, row, strict=True):
-            if cell:
-                out.write(f"{name}{' ' * (width - _width(name))}  {cell}\n")
+    names = [shown(name) for name in columns]
+    width = max(map(text_width, names), default=0)
+    for row in rows:
+        for name, value in zip(names, row, strict=True):
+            if cell := shown(value, zone):
+                out.write(f"{name}{' ' * (width - text_width(name))}  {cell}\n")
         out.write("\n")
 
 
-def _padded(line: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> Iterator[str]:
-    for text, width, is_number in zip(line, widths, numeric, strict=True):
-        blank = " " * (width - _width(text))
-        yield blank + text if is_number else text + blank
+def _column(name: str, every: Sequence[str]) -> str:
+    """The column of this name or heading."""
+    if name in every:
+        return name
+    for column, label in LABELS.items():
+        if column in every and name.lower() == label:
+            return column
+    raise click.UsageError(f"There is no column '{shown(name)}'. {suggestion(name, every)}")
 
 
-def _width(text: str) -> int:
-    """Columns on a screen: an East Asian sign takes two, an accent that joins its letter none."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _is_number(value: Any, *, null: bool = False) -> bool:
-    if value is None:
-        return null
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+def _rank(value: Any) -> tuple[int, Any]:
+    """Sorts values of any type; texts of digits as numbers, others without regard to case."""
+    if isinstance(value, str):
+        return (0, int(value)) if value.isascii() and value.isdigit() and len(value) < 20 else (1, value.casefold())
+    if isinstance(value, int | float):
+        return 0, value
+    return 2, value if isinstance(value, datetime) else str(value)

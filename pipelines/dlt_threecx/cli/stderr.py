@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import click
 
-__all__ = ["LOG_FORMATS", "LogFormat", "error", "event", "listen", "note", "warning"]
+__all__ = ["LOG_FORMATS", "LogFormat", "error", "event", "is_quiet", "listen", "note", "warning"]
 
 LogFormat = Literal["text", "json"]
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
@@ -26,6 +26,7 @@ _PRIORITIES = {"error": "<3>", "warning": "<4>", "info": "<6>", "debug": "<7>"}
 """As systemd reads them at the begin of a line."""
 
 _format: LogFormat = "text"
+_quiet = False
 
 
 def error(text: str, fields: Mapping[str, Any] | None = None) -> None:
@@ -39,8 +40,14 @@ def warning(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """One line that helps to read the result."""
-    _say("info", text, text)
+    """One line that helps to read the result; nothing with `--quiet`."""
+    if not _quiet:
+        _say("info", text, text)
+
+
+def is_quiet() -> bool:
+    """The user asked for warnings and errors only."""
+    return _quiet
 
 
 def event(text: str, fields: Mapping[str, Any]) -> None:
@@ -49,10 +56,10 @@ def event(text: str, fields: Mapping[str, Any]) -> None:
         _say("info", text, text, fields)
 
 
-def listen(level: int, log_format: LogFormat = "text") -> None:
+def listen(level: int, log_format: LogFormat = "text", *, quiet: bool = False) -> None:
     """How much the libraries may say: 0 warnings, 1 each request to a PBX, 2 everything, and tracebacks."""
-    global _format  # noqa: PLW0603  one stderr, one format
-    _format = log_format
+    global _format, _quiet
+    _format, _quiet = log_format, quiet
     logging.basicConfig(level=_LEVELS[level], handlers=[_Handler()])
     if level == 1:
         logging.getLogger("urllib3.connectionpool").setLevel(logging.DEBUG)

@@ -76,7 +76,8 @@ def _cause(devices: list[list[FieldChange]]) -> ChangeGroup:
     fields = devices[0]
     first = fields[0]
     if len(devices) == 1:
-        examples = [device_text(first.dn_number, first.dn_name, first.mac, first.device_id)]
+        key = (None, None) if first.dn_number else (first.mac, first.device_id)
+        examples = [device_text(first.dn_number, first.dn_name, *key)]
     else:
         named = (rows[0] for rows in devices[:EXAMPLES])
         examples = [row.dn_number or row.mac or f"Id {row.device_id}" for row in named]

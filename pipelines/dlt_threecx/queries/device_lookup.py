@@ -1,4 +1,4 @@
-"""Which device somebody means: by Id, MAC address in any spelling, extension, or part of a name."""
+"""Which device somebody means: by extension, MAC address in any spelling, Id, or part of a name."""
 
 from __future__ import annotations
 
@@ -28,10 +28,19 @@ def device_text(number: str | None, name: str | None, mac: str | None, device_id
 
 
 def find_devices(history: History, text: str, pbx: Collection[str] = ()) -> list[DeviceKey]:
-    """Devices, also of the past, whose Id, MAC or extension this is, or was once; if there are none, those by name."""
+    """Devices, also of the past, that have or had this extension; if there are none, this MAC, this Id, this name.
+
+    `id:12` is the device with that Id, whatever extension is called 12.
+    """
     text = text.strip()
-    exact = _found(history, pbx, "device_id = ? or mac = ? or dn_number = ?", _id(text), normal_mac(text), text)
-    return exact or _found(history, pbx, "position(lower(?) in lower(dn_name)) > 0", text)
+    if text.lower().startswith("id:"):
+        return _found(history, pbx, "device_id = ?", _id(text[3:].strip()))
+    return (
+        _found(history, pbx, "dn_number = ?", text)
+        or _found(history, pbx, "mac = ?", normal_mac(text))
+        or (_found(history, pbx, "device_id = ?", _id(text)) if _id(text) is not None else [])
+        or _found(history, pbx, "position(lower(?) in lower(dn_name)) > 0", text)
+    )
 
 
 def find_macs(history: History, macs: Collection[str]) -> list[DeviceKey]:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from dlt_threecx.queries.device_lookup import DeviceKey
+from dlt_threecx.queries.told_change import told_change
 
 __all__ = ["SAME_COLUMNS", "Elsewhere", "Event", "elsewhere", "events", "macs_of"]
 
-_FINGERPRINT = "_fp"
-_ANEW = "recorded anew, the device did not change"
+_ANEW = "stored again, the device did not change"
 _TOLD = ("mac", "vendor", "model", "firmware_version", "ip_address", "dn_number", "dn_name")
 """Columns in which a device that comes or comes back is described."""
 
@@ -39,7 +39,9 @@ def events(intervals: Sequence[Mapping[str, Any]], changes: Iterable[Mapping[str
     changed: dict[datetime, list[str]] = {}
     for row in changes:
         if row["field"]:
-            changed.setdefault(row["changed_at"], []).append(_arrow(row["field"], row["old_value"], row["new_value"]))
+            changed.setdefault(row["changed_at"], []).append(
+                told_change(row["field"], row["old_value"], row["new_value"])
+            )
     story: list[tuple[datetime, str, str]] = []
     before: Mapping[str, Any] | None = None
     for interval in intervals:
@@ -52,7 +54,7 @@ def events(intervals: Sequence[Mapping[str, Any]], changes: Iterable[Mapping[str
             what = ", ".join(str(interval[name]) for name in _TOLD[1:] if interval[name] not in (None, ""))
         else:
             what = "; ".join(
-                _arrow(name, before[name], interval[name]) for name in _TOLD if before[name] != interval[name]
+                told_change(name, before[name], interval[name]) for name in _TOLD if before[name] != interval[name]
             )
         story.append((at, kind, what))
         if interval["closed_by"] == "removed":
@@ -63,16 +65,6 @@ def events(intervals: Sequence[Mapping[str, Any]], changes: Iterable[Mapping[str
         Event(at, kind, what, end - at, number == len(story))
         for number, ((at, kind, what), end) in enumerate(zip(story, ends, strict=True), start=1)
     ]
-
-
-def _arrow(field: str, old: Any, new: Any) -> str:
-    if field.endswith(_FINGERPRINT):
-        return f"another {field.removesuffix(_FINGERPRINT)}"
-    return f"{field}: {_text(old)} → {_text(new)}"
-
-
-def _text(value: Any) -> str:
-    return "–" if value in (None, "") else str(value)
 
 
 class Elsewhere(NamedTuple):

@@ -17,6 +17,8 @@ from dlt_threecx.tables import DEVICE_COLUMNS, category
 __all__ = ["DiffRow", "diff_rows", "touched_fields"]
 
 _EXTRA = "extra."
+_UNSAID = {None, "false"}
+"""Older releases leave out what later ones call false: that is no change of the phone."""
 _COLUMNS = tuple(column.name for column in DEVICE_COLUMNS if column.name != "extra")
 
 Rows = Mapping[DeviceKey, Mapping[str, Any]]
@@ -61,7 +63,7 @@ def diff_rows(before: Rows, after: Rows, touched: Touched, *, presence: bool = F
             continue
         for field in _fields(old, new, touched[key]):
             values = _value(old, field), _value(new, field)
-            if values[0] != values[1] and (presence or category(field) != "presence"):
+            if values[0] != values[1] and set(values) != _UNSAID and (presence or category(field) != "presence"):
                 yield _difference(key, new, "changed", field, *values)
 
 

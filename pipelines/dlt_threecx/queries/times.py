@@ -1,9 +1,9 @@
-"""Times as people type them, and lengths of time as they read them. Everything is UTC."""
+"""Times as people type them, and lengths of time as they read them. A time is UTC unless another zone is given."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 __all__ = ["duration_text", "parsed_age", "parsed_time"]
 
@@ -16,6 +16,7 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
+_DAYS = {"today": timedelta(0), "yesterday": timedelta(days=1)}
 _TICK = timedelta(microseconds=1)
 
 
@@ -30,21 +31,28 @@ def parsed_age(text: str) -> timedelta:
         raise ValueError(f"'{text}' is too long") from None
 
 
-def parsed_time(text: str, now: datetime, *, end: bool = False) -> datetime:
-    """A point in time, in UTC: ISO 8601 (UTC unless it names a zone), a day, or an age such as `7d` (ago).
+def parsed_time(text: str, now: datetime, *, end: bool = False, zone: tzinfo = UTC) -> datetime:
+    """A point in time, in UTC: ISO 8601, a day, `yesterday`, `today`, `now`, or an age such as `7d` (ago).
 
-    With `end` a day, minute or second means its last moment: until `2026-11-01` includes that day, and a time
-    that is shown to the second finds what happened in that second. Raises ValueError.
+    A time that names no zone is in `zone`. With `end` a day, minute or second means its last moment: until
+    `2026-11-01` includes that day, and a time that is shown to the minute finds what happened in that minute.
+    Raises ValueError.
     """
     text = text.strip()
+    word = text.lower()
     try:
-        if _AGE.fullmatch(text.lower()):
-            return now - parsed_age(text)
+        if word == "now":
+            return now
+        if _AGE.fullmatch(word):
+            return now - parsed_age(word)
+        if word in _DAYS:
+            text = f"{now.astimezone(zone) - _DAYS[word]:%Y-%m-%d}"
         time = datetime.fromisoformat(text.upper())
-        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-        return time + _span(text) - _TICK if end else time
+        if end:
+            time += _span(text) - _TICK
+        return (time.replace(tzinfo=zone) if time.tzinfo is None else time).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(f"'{text}' is no time such as 2026-11-01, 2026-11-01T07:30 or 7d (ago)") from None
+        raise ValueError(f"'{text}' is no time such as 2026-11-01, 2026-11-01T07:30, yesterday or 7d (ago)") from None
 
 
 def _span(text: str) -> timedelta:

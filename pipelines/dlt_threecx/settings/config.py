@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -32,6 +33,7 @@ __all__ = [
     "load_destination",
     "load_pbx_names",
     "load_run",
+    "matching_names",
 ]
 
 DEFAULT_DESTINATION = "duckdb"
@@ -124,7 +126,7 @@ def load_config(
     layers = Layers.read(project, environ)
     names = layers.pbx_names() or ["default"]
     check_pbx_names(names)
-    chosen = [_known(name, names) for name in dict.fromkeys(only)] or names
+    chosen = matching_names(only, names) or names
     if shard is not None:
         chosen = [name for name in chosen if name in shard]
     pbxs = {name: _pbx(name, layers.of(name)) for name in chosen}
@@ -216,10 +218,15 @@ def _run(layers: Layers) -> RunConfig:
     return RunConfig(**given)
 
 
-def _known(name: str, names: Sequence[str]) -> str:
-    if name in names:
-        return name
-    raise SettingsError(f"PBX '{name}'", "the settings know no such PBX", suggestion(name, names))
+def matching_names(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names that are given, or that match a pattern such as `leeds*`. SettingsError when one matches none."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        same = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
+        if not same:
+            raise SettingsError(f"PBX '{pattern}'", "there is no such PBX", suggestion(pattern, names))
+        found.update(dict.fromkeys(same))
+    return list(found)
 
 
 def check_pbx_names(names: Sequence[str]) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
-from dlt_threecx.cli.output import Format, shown, write_rows
+from dlt_threecx.cli.freshness import chosen_pbxs, is_fleet, tell_freshness
+from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.output import Output, without
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import suggestion
-from dlt_threecx.queries.change_groups import ChangeGroup, FieldChange, Values, change_groups
+from dlt_threecx.queries.change_groups import ChangeGroup, FieldChange, change_groups
 from dlt_threecx.queries.device_lookup import device_text, find_devices
 from dlt_threecx.queries.sql_query import SqlQuery
+from dlt_threecx.queries.told_change import told_change, told_values
 from dlt_threecx.tables import CATEGORIES, DEVICE_COLUMNS
 
 __all__ = ["changes"]
@@ -26,6 +27,8 @@ __all__ = ["changes"]
 SINCE = timedelta(days=7)
 
 _FIELDS = tuple(column.name for column in DEVICE_COLUMNS)
+_BRIEF = ("changed_at", "pbx", "dn_number", "dn_name", "change", "field", "old_value", "new_value")
+_IMPORTANT = ("what", "old → new", "device", "changed_at", "field", "change", "pbx")
 _COLUMNS = (
     *("pbx", "device_id", "changed_at", "change", "field", "category", "old_value", "new_value"),
     *_FIELDS,
@@ -48,14 +51,21 @@ def _checked_fields(_: click.Context, __: click.Parameter, fields: tuple[str, ..
 )
 @click.option("--since", type=Time(), metavar="TIME", help="From then on: 24h (ago), 2026-11-01. Default: 7d.")
 @click.option("--until", type=Time(end=True), metavar="TIME", help="Up to then; a day means its end. Default: now.")
-@click.option("--field", multiple=True, metavar="COLUMN", callback=_checked_fields, help="Only this device column.")
+@click.option(
+    "--field",
+    multiple=True,
+    metavar="COLUMN",
+    callback=_checked_fields,
+    shell_complete=lambda _, __, begun: [name for name in _FIELDS if name.startswith(begun)],
+    help="Only this device column.",
+)
 @click.option("--category", multiple=True, type=click.Choice(CATEGORIES), help="Only this kind of change.")
-@click.option("--device", metavar="DEVICE", help="Only this device: Id, MAC, extension, or part of a name.")
+@click.option("--device", metavar="DEVICE", help="Only this device: extension, MAC, Id, or part of a name.")
 @click.option("--presence", is_flag=True, help="Also phones that went on or off line.")
 @click.option("--group/--no-group", default=None, help="Same changes of a model as one. Default: in a table only.")
 @with_pbx
 @with_location
-@with_format
+@with_output
 @talking
 def changes(
     since: datetime | None,
@@ -67,7 +77,7 @@ def changes(
     group: bool | None,
     pbx: tuple[str, ...],
     location: HistoryLocation,
-    form: Format,
+    output: Output,
 ) -> None:
     """What changed, field by field.
 
@@ -76,52 +86,63 @@ def changes(
     --no-group has a line per device and field, and --group does the same for the other formats. --field, --category
     and --pbx can be given several times. Times are UTC.
     """
-    in_table = form == "table"
-    grouped = in_table if group is None else group
-    query = SqlQuery(FieldChange._fields if in_table or grouped else _COLUMNS, "device_changes")
+    for_people = output.is_table and not output.is_shaped
+    grouped = for_people if group is None else group
+    if grouped or for_people:
+        asked: Sequence[str] = FieldChange._fields
+    else:
+        asked = output.needed(_COLUMNS, _BRIEF)
+    query = SqlQuery(asked, "device_changes")
     query.where("changed_at >= ?", since or (until or datetime.now(UTC)) - SINCE)
     if until is not None:
         query.where("changed_at <= ?", until)
-    query.among("pbx", pbx).among("field", field).among("category", category)
+    query.among("field", field).among("category", category)
     if not (presence or field or "presence" in category):
         query.where("category is distinct from ?", "presence")
     with open_history(location) as history:
+        names = chosen_pbxs(history, location, pbx)
+        query.among("pbx", names)
         if device is not None:
-            _only(query, history, device, pbx)
+            _only(query, history, device, names)
         query.ordered("changed_at", "pbx", "device_id", "field")
-        columns, rows = history.rows(query.sql, query.params)
-        if in_table or grouped:
-            write_rows(*_told(map(FieldChange._make, rows), grouped=grouped, in_table=in_table), form, sys.stdout)
-        else:
-            write_rows(columns, rows, form, sys.stdout)
+        tell_freshness(history, names, output)
+        one_pbx = not is_fleet(history, names)
+        columns, found = history.rows(query.sql, query.params)
+        rows: Iterable[Sequence[Any]] = found
+        if grouped or for_people:
+            columns, rows = _told(map(FieldChange._make, found), grouped=grouped, for_people=for_people)
+        if for_people and one_pbx:
+            columns, rows = without("pbx", columns, rows)
+        output.write(columns, rows, important=_IMPORTANT)
+    output.show()
 
 
-def _only(query: SqlQuery, history: History, device: str, pbx: tuple[str, ...]) -> None:
+def _only(query: SqlQuery, history: History, device: str, pbx: Sequence[str]) -> None:
     keys = find_devices(history, device, pbx)
     if not keys:
-        stderr.note(f"No device has, or had, the Id, MAC, extension or name '{device}'.")
+        stderr.note(f"No device has, or had, the extension, MAC, Id or name '{device}'.")
     any_of = " or ".join("pbx = ? and device_id = ?" for _ in keys)
-    query.where(any_of or "false", *(part for key in keys for part in key))
+    query.where(any_of or "1 = 0", *(part for key in keys for part in key))
 
 
 def _told(
-    changes: Iterator[FieldChange], *, grouped: bool, in_table: bool
-) -> tuple[Sequence[str], Iterator[Sequence[Any]]]:
+    changes: Iterator[FieldChange], *, grouped: bool, for_people: bool
+) -> tuple[list[str], Iterator[Sequence[Any]]]:
     """Columns and rows, of causes or for a table or both."""
     if not grouped:
-        columns = ("changed_at", "pbx", "device", "change", "field", "old → new")
+        columns = ["changed_at", "pbx", "device", "change", "field", "old → new"]
         return columns, map(_line, changes)
-    if not in_table:
-        return ChangeGroup._fields, (
+    if not for_people:
+        return list(ChangeGroup._fields), (
             (*one[:-1], [values._asdict() for values in one.changes]) for one in change_groups(changes)
         )
-    return ("changed_at", "pbx", "device", "change", "what"), map(_cause_line, change_groups(changes))
+    return ["changed_at", "pbx", "device", "change", "what"], map(_cause_line, change_groups(changes))
 
 
 def _line(one: FieldChange) -> Sequence[Any]:
-    """`101 Chloé Horvát (805E0C0EA605)` … `10.31.44.76 → 10.31.44.80`."""
-    who = device_text(one.dn_number, one.dn_name, one.mac, one.device_id)
-    return one.changed_at, one.pbx, who, one.change, one.field, _arrow(one) if one.field else None
+    """`101 Chloé Horvát` … `10.31.44.76 → 10.31.44.80`."""
+    who = device_text(one.dn_number, one.dn_name, *((None, None) if one.dn_number else (one.mac, one.device_id)))
+    return one.changed_at, one.pbx, who, one.change, one.field, _arrow(one)
 
 
 def _cause_line(one: ChangeGroup) -> Sequence[Any]:
@@ -130,9 +151,9 @@ def _cause_line(one: ChangeGroup) -> Sequence[Any]:
     if one.devices > 1:
         model = " ".join(part for part in (one.vendor, one.model) if part) or "device"
         who = f"{one.devices} × {model}: {who}" + (" …" if one.devices > len(one.examples) else "")
-    what = "; ".join(f"{change.field}: {_arrow(change)}" for change in one.changes)
+    what = "; ".join(told_change(change.field, change.old_value, change.new_value) for change in one.changes)
     return one.changed_at, one.pbx, who, one.change, what or None
 
 
-def _arrow(change: FieldChange | Values) -> str:
-    return f"{shown(change.old_value) or '–'} → {shown(change.new_value) or '–'}"
+def _arrow(change: FieldChange) -> str | None:
+    return told_values(change.field, change.old_value, change.new_value) if change.field else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -15,8 +14,8 @@ from typing import NamedTuple
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import connecting, talking, with_format, with_pbx
-from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.cli.options import connecting, talking, with_output, with_pbx
+from dlt_threecx.cli.output import Output
 from dlt_threecx.settings.config import Config, PbxConfig, load_config
 from dlt_threecx.snapshot.probe import probed
 from dlt_threecx.source.auth import LiveTokens
@@ -51,9 +50,9 @@ class _Checked(NamedTuple):
 @with_pbx
 @click.option("--probe", is_flag=True, help="Show how one PBX behaves, without any of its values: fit for an issue.")
 @connecting
-@with_format
+@with_output
 @talking
-def check(pbx: tuple[str, ...], probe: bool, project: Path, form: Format) -> int:
+def check(pbx: tuple[str, ...], probe: bool, project: Path, output: Output) -> int:
     """Connect to each PBX, step by step, and say what to do.
 
     Steps: connect, token, role, list, count. The first that fails ends the check of its PBX. Two requests
@@ -64,15 +63,17 @@ def check(pbx: tuple[str, ...], probe: bool, project: Path, form: Format) -> int
     for text in config.warnings:
         stderr.warning(text)
     if probe:
-        _probe(config, form)
+        _probe(config, output)
+        output.show()
         return 0
     with ThreadPoolExecutor(config.run.parallel) as pool:
         checked = list(pool.map(partial(_checked, LiveTokens()), config.pbxs.values()))
-    if form == "table" and len(checked) > 1:
-        write_rows(("pbx", "result", "detail"), map(_line, checked), form, sys.stdout)
+    if output.is_table and not output.is_shaped and len(checked) > 1:
+        failed_first = sorted(checked, key=lambda one: one.error is None)
+        output.write(("pbx", "result", "detail"), map(_line, failed_first))
     else:
-        write_rows(("pbx", "step", "result", "detail"), [row for one in checked for row in one.rows], form, sys.stdout)
-    sys.stdout.flush()
+        output.write(("pbx", "step", "result", "detail"), [row for one in checked for row in one.rows])
+    output.show()
     errors = [(one.pbx, one.error) for one in checked if one.error]
     for name, error in errors:
         stderr.error(f"PBX '{name}': {error}")
@@ -88,14 +89,14 @@ def _line(one: _Checked) -> tuple[str, str, str]:
     return one.pbx, "ok", f"{details['count']}, {details['list']}"
 
 
-def _probe(config: Config, form: Format) -> None:
+def _probe(config: Config, output: Output) -> None:
     if len(config.pbxs) > 1:
         raise SettingsError(
             "check --probe", f"the settings name {len(config.pbxs)} PBXs", f"Add --pbx {min(config.pbxs)}"
         )
     for pbx in config.pbxs.values():
         with closing(Client(pbx.settings)) as client:
-            write_rows(("question", "shows"), list(probed(client)), form, sys.stdout)
+            output.write(("question", "shows"), list(probed(client)))
 
 
 def _checked(tokens: LiveTokens, pbx: PbxConfig) -> _Checked:

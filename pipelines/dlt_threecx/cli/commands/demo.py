@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -160,17 +161,30 @@ def _steps() -> Iterator[Callable[[str], None]]:
         yield told
 
 
+def _program() -> str:
+    """What to type for this program in the same shell."""
+    if shutil.which("threecx"):
+        return "threecx"
+    path = Path(sys.argv[0]).absolute()
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
 def _answer(db: Path) -> None:
+    place = f"--project {shlex.quote(str(db.parent))}"
     with open_history(HistoryLocation(db)) as past:
         _show(past, "Which phones are there, with which firmware?", _INVENTORY)
         _show(past, "What changed last?", _LAST_CHANGES)
         found = list(past.rows(_MOST_STORIED)[1])
     for (device_id,) in found:
-        click.echo(f"\nWhat happened to the phone with Id {device_id}?  threecx history {device_id} --db {db}\n")
-        history_command.main([str(device_id), "--db", str(db)], standalone_mode=False)
-    click.echo(f"\nThe history is in {db}, a DuckDB file. Three questions to try:\n")
+        asked = f"id:{device_id}"
+        click.echo(f"\nWhat happened to the phone with Id {device_id}?  {_program()} history {asked} {place}\n")
+        history_command.main([asked, "--project", str(db.parent)], standalone_mode=False)
+    click.echo(f"\nThe history is in {db}, a DuckDB file. Questions to try:\n")
+    for question in ("devices --model 'T4*' --sort -firmware", "changes --since 3d", "findings", "status"):
+        click.echo(f"  {_program()} {question} {place}")
     for query in _QUERIES:
-        click.echo(f'  threecx sql --db {db} "{query}"')
+        click.echo(f'  {_program()} sql {place} "{query}"')
     _write_page(db, db.with_name("report.html"))
 
 

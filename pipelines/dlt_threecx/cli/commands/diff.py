@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,20 +9,22 @@ from typing import Any
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
-from dlt_threecx.cli.output import Format, shown, write_rows
+from dlt_threecx.cli.freshness import chosen_pbxs, require_begun
+from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.queries.device_lookup import DeviceKey, device_text
 from dlt_threecx.queries.diff import DiffRow, diff_rows, touched_fields
 from dlt_threecx.queries.sql_query import SqlQuery
-from dlt_threecx.source.errors import QueryError
+from dlt_threecx.queries.told_change import told_values
 from dlt_threecx.tables import DEVICE_COLUMNS
 
 __all__ = ["diff"]
 
 _TABLE = ("pbx", "device", "change", "field", "old → new")
+_IMPORTANT = ("device", "field", "old → new", "change", "pbx")
 _COLUMNS = ("pbx", "device_id", *(column.name for column in DEVICE_COLUMNS))
 _BETWEEN = """
     select v.pbx, v.device_id, v.change, v.changed_fields
@@ -52,10 +53,10 @@ _TOUCHED = """
 @click.option("--presence", is_flag=True, help="Also phones that are on line at one time and off line at the other.")
 @with_pbx
 @with_location
-@with_format
+@with_output
 @talking
 def diff(
-    earlier: datetime, later: datetime, presence: bool, pbx: tuple[str, ...], location: HistoryLocation, form: Format
+    earlier: datetime, later: datetime, presence: bool, pbx: tuple[str, ...], location: HistoryLocation, output: Output
 ) -> None:
     """What is different between two times.
 
@@ -66,33 +67,29 @@ def diff(
     if later < earlier:
         raise click.BadParameter("it is before the first one.", param_hint="LATER")
     with open_history(location) as history:
-        known = _known(history, earlier, later, pbx)
+        known = _known(history, earlier, later, chosen_pbxs(history, location, pbx), output)
         span = [earlier, later]
         _, between = history.rows(_BETWEEN, span)
         touched = {key: fields for key, fields in touched_fields(between).items() if key.pbx in known}
         before, after = (_states(history, at, known, span) for at in span)
     found = diff_rows(before, after, touched, presence=presence)
-    if form == "table":
-        write_rows(_TABLE, _told(found), form, sys.stdout)
+    if output.is_table and not output.is_shaped:
+        output.write(_TABLE, _told(found), important=_IMPORTANT)
     else:
-        write_rows(DiffRow._fields, found, form, sys.stdout)
+        output.write(DiffRow._fields, found)
+    output.show()
 
 
-def _known(history: History, earlier: datetime, later: datetime, pbx: Sequence[str]) -> list[str]:
+def _known(history: History, earlier: datetime, later: datetime, pbx: Sequence[str], output: Output) -> list[str]:
     """The PBXs that have a snapshot up to the first time; a note for those that have one up to the second only."""
     first = SqlQuery(("pbx", "min(taken_at)"), "complete_snapshots").where("taken_at <= ?", later).among("pbx", pbx)
     _, rows = history.rows(first.sql + " group by pbx order by pbx", first.params)
     begins: dict[str, datetime] = dict(rows)
     known = [name for name, at in begins.items() if at <= earlier]
     if not known:
-        when = f"the first one is of {min(begins.values()):%Y-%m-%d %H:%M:%S}" if begins else "nor up to the other"
-        raise QueryError(
-            "the query",
-            f"no complete snapshot up to {earlier:%Y-%m-%d %H:%M:%S} UTC ({when})",
-            "Ask for a later time",
-        )
+        require_begun(history, pbx, earlier, output)
     for name in begins.keys() - set(known):
-        stderr.note(f"PBX '{name}' is left out: its first complete snapshot is of {shown(begins[name])}.")
+        stderr.note(f"PBX '{name}' is left out: its history begins on {output.time(begins[name])}.")
     return known
 
 
@@ -107,5 +104,5 @@ def _states(
 def _told(found: Iterable[DiffRow]) -> Iterator[tuple[Any, ...]]:
     for one in found:
         who = device_text(one.dn_number, one.dn_name, one.mac, one.device_id)
-        values = f"{shown(one.old_value) or '–'} → {shown(one.new_value) or '–'}" if one.field else None
+        values = told_values(one.field, one.old_value, one.new_value) if one.field else None
         yield one.pbx, who, one.change, one.field, values

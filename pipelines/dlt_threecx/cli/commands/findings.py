@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
-from dlt_threecx.cli.output import Format, shown, write_rows
+from dlt_threecx.cli.cells import shown
+from dlt_threecx.cli.freshness import chosen_pbxs, tell_freshness
+from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.output import Output
+from dlt_threecx.cli.table import coloured, cut
+from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import suggestion
@@ -65,16 +69,24 @@ def _checked_rules(_: click.Context, __: click.Parameter, names: tuple[str, ...]
     "  threecx findings\n"
     "  threecx findings --severity medium --since 24h\n"
     "  threecx findings --rule firmware_behind --format csv > behind.csv\n"
-    "  threecx findings --fail-on high || echo 'somebody should look at this'"
+    "  threecx findings --fail-on high || echo 'somebody should look at this'\n\n"
+    "\b\nRules:\n" + "\n".join(f"  {name:<24}{rule.severity:<8}{rule.title}" for name, rule in _RULES.items())
 )
-@click.option("--rule", multiple=True, metavar="NAME", callback=_checked_rules, help="Only this rule.")
+@click.option(
+    "--rule",
+    multiple=True,
+    metavar="NAME",
+    callback=_checked_rules,
+    shell_complete=lambda _, __, begun: [name for name in _RULES if name.startswith(begun)],
+    help="Only this rule; they are listed below.",
+)
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only what is as severe as this, or more.")
 @click.option("--since", type=Time(), metavar="TIME", help="Only what began then or later: 24h (ago), 2026-11-01.")
 @click.option("--waived", is_flag=True, help="Also what a waiver in .dlt/waivers.toml accepts.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit code 6 for anything as severe as this, or more.")
 @with_pbx
 @with_location
-@with_format
+@with_output
 @talking
 def findings(
     rule: tuple[str, ...],
@@ -84,7 +96,7 @@ def findings(
     fail_on: str | None,
     pbx: tuple[str, ...],
     location: HistoryLocation,
-    form: Format,
+    output: Output,
 ) -> int:
     """What somebody should look at.
 
@@ -93,7 +105,7 @@ def findings(
     [[waiver]] with rule, reason and, if you like, pbx, device (Id or MAC) and expires (its last day). A waived finding
     is not shown and does not fail. Times are UTC.
     """
-    query = SqlQuery(_COLUMNS, "findings").among("rule", rule).among("pbx", pbx)
+    query = SqlQuery(_COLUMNS, "findings").among("rule", rule)
     if severity is not None:
         query.among("severity", _from(severity))
     if since is not None:
@@ -101,22 +113,46 @@ def findings(
     now = datetime.now(UTC)
     waivers = _good_waivers(location.project, now.date())
     with open_history(location) as history:
+        names = chosen_pbxs(history, location, pbx)
+        query.among("pbx", names)
+        tell_freshness(history, names, output)
+        unknown = _without_presence(history, names)
         _, rows = history.rows(query.sql, query.params)
         found = sorted((_finding(row, waivers) for row in rows), key=_location)
     listed = [one for one in found if waived or one.waived is None]
-    if form == "table":
-        sys.stdout.writelines(_told(listed, now, None if rule else EXAMPLES_SHOWN))
+    if output.is_table and not output.is_shaped:
+        lines = _told(listed[: output.limit], now, None if rule else EXAMPLES_SHOWN, output.width)
+        output.text(lines)
     else:
-        write_rows(_Finding._fields, listed, form, sys.stdout)
-    sys.stdout.flush()
+        output.write(_Finding._fields, listed)
+    output.show()
     if len(listed) < len(found):
         stderr.note(f"{len(found) - len(listed)} waived and not shown; --waived shows them.")
+    elif not found and unknown is not None and "offline" in rule:
+        stderr.note(f"Unknown: this 3CX release does not say whether phones are on line{unknown}.")
     elif not found:
-        stderr.note("Nothing was found.")
+        stderr.note(_nothing(rule))
     failing = sum(one.waived is None and one.severity in _from(fail_on) for one in found) if fail_on else 0
     if failing:
-        stderr.error(f"--fail-on {fail_on}: {failing} of what was found. Mend it, or waive it in .dlt/{FILE}")
+        stderr.error(f"--fail-on {fail_on}: {failing} of what was found. Fix it, or waive it in .dlt/{FILE}")
     return ExitCode.REFUSED if failing else ExitCode.DONE
+
+
+def _without_presence(history: History, pbx: Sequence[str]) -> str | None:
+    """None when all PBXs say whether phones are on line, else the names of those that do not, to add to a sentence."""
+    query = SqlQuery(("pbx", "count(online)"), "devices").among("pbx", pbx)
+    _, rows = history.rows(query.sql + " group by pbx order by pbx", query.params)
+    says = {name: count > 0 for name, count in rows}
+    silent = [name for name, does in says.items() if not does]
+    if not silent:
+        return None
+    return "" if len(silent) == len(says) == 1 else f" ({', '.join(silent)})"
+
+
+def _nothing(rule: Sequence[str]) -> str:
+    if len(rule) == 1:
+        return f"No device has this finding: {_RULES[rule[0]].title}."
+    return "No device has any of these findings." if rule else "No device has a finding."
 
 
 def _good_waivers(project: Path, today: date) -> list[Waiver]:
@@ -144,14 +180,16 @@ def _from(severity: str) -> tuple[str, ...]:
     return SEVERITIES[SEVERITIES.index(severity) :]
 
 
-def _told(found: Sequence[_Finding], now: datetime, at_most: int | None) -> Iterator[str]:
+def _told(found: Sequence[_Finding], now: datetime, at_most: int | None, width: int | None) -> Iterator[str]:
     """A block per rule: what it is, why, what to do, and the devices."""
     for number, (name, group) in enumerate(groupby(found, key=lambda one: one.rule)):
         rule, ones = _RULES[name], list(group)
         yield "\n" if number else ""
-        yield f"{rule.severity}  {name}  {rule.title}: {len(ones)}\n"
-        yield f"  Why: {rule.reason}\n  To do: {rule.action}\n"
-        yield from (f"  - {_line(one, now)}\n" for one in ones[:at_most])
+        yield coloured(rule.severity) + cut(f"  {name}  {rule.title}: {len(ones)}", width, rule.severity) + "\n"
+        for text in (f"Why: {rule.reason}", f"To do: {rule.action}"):
+            lines = wrap(text, width - 2, subsequent_indent="  ") if width else [text]
+            yield from (f"  {line}\n" for line in lines)
+        yield from (cut(f"  - {_line(one, now)}", width) + "\n" for one in ones[:at_most])
         if at_most is not None and len(ones) > at_most:
             yield f"  … and {len(ones) - at_most} more: threecx findings --rule {name}\n"
 

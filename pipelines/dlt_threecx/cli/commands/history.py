@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import talking, with_format, with_location, with_pbx
-from dlt_threecx.cli.output import Format, shown, write_rows
+from dlt_threecx.cli.cells import shown
+from dlt_threecx.cli.freshness import chosen_pbxs, tell_freshness
+from dlt_threecx.cli.options import talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -37,23 +38,25 @@ _CHANGE = ("pbx", "device_id", "changed_at", "field", "old_value", "new_value")
 @click.argument("device")
 @with_pbx
 @with_location
-@with_format
+@with_output
 @talking
-def history(device: str, pbx: tuple[str, ...], location: HistoryLocation, form: Format) -> None:
+def history(device: str, pbx: tuple[str, ...], location: HistoryLocation, output: Output) -> None:
     """The story of one device.
 
-    DEVICE is an Id, a MAC address in any spelling, an extension, or part of a name. Devices that are gone count, and
-    so does what a device was called once; several devices give several stories. A table tells what happened and how
-    long it stayed so, and where the same phone is or was under another Id, on any PBX; the other formats have the rows
-    of the view device_history. Times are UTC.
+    DEVICE is an extension, a MAC address in any spelling, an Id (id:12 when 12 is an extension as well), or part of a
+    name. Devices that are gone count, and so does what a device was called once; several devices give several stories.
+    The story tells what happened, how long it stayed so, and where the same phone is or was under another Id, on any
+    PBX; the other formats have the rows of the view device_history.
     """
     with open_history(location) as past:
-        keys = find_devices(past, device, pbx)
+        names = chosen_pbxs(past, location, pbx)
+        keys = find_devices(past, device, names)
         if not keys:
-            stderr.note(f"No device has, or had, the Id, MAC, extension or name '{device}'.")
+            stderr.note(f"No device has, or had, the extension, MAC, Id or name '{device}'.")
+        tell_freshness(past, sorted({key.pbx for key in keys}) or names, output)
         rows = list(_rows(past, keys, _COLUMNS, "device_history", "valid_from"))
-        if form != "table":
-            write_rows(_COLUMNS, rows, form, sys.stdout)
+        if not output.is_table or output.is_shaped:
+            output.write(_COLUMNS, rows)
             return
         intervals = _by_device(_COLUMNS, rows)
         changes = _by_device(_CHANGE, _rows(past, keys, _CHANGE, "device_changes", "changed_at", "field", tracked=True))
@@ -65,10 +68,11 @@ def history(device: str, pbx: tuple[str, ...], location: HistoryLocation, form: 
         ]
     now = datetime.now(UTC)
     stories = [
-        _story(lines, events(lines, changes.get(key, []), now), elsewhere(key, macs[key], others))
+        _story(lines, events(lines, changes.get(key, []), now), elsewhere(key, macs[key], others), output.zone)
         for key, lines in intervals.items()
     ]
-    sys.stdout.write("\n".join(stories))
+    output.text(["\n".join(stories)])
+    output.show()
 
 
 def _rows(
@@ -92,24 +96,26 @@ def _by_device(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[
     return found
 
 
-def _story(intervals: Sequence[Mapping[str, Any]], happened: Sequence[Event], others: Sequence[Elsewhere]) -> str:
+def _story(
+    intervals: Sequence[Mapping[str, Any]], happened: Sequence[Event], others: Sequence[Elsewhere], zone: tzinfo
+) -> str:
     """A heading, a line per event, and one per other place of the phone."""
     last = intervals[-1]
     known = [last[name] for name in ("dn_number", "dn_name", "vendor", "model", "mac")]
     heading = [f"{last['pbx']} device {last['device_id']}", *(str(value) for value in known if value)]
-    times = [f"{shown(event.at)}  {event.kind:<12}" for event in happened]
+    times = [f"{shown(event.at, zone)}  {event.kind:<12}" for event in happened]
     lines = [
         f"  {time}{_lasted(event):<18}{shown(event.what)}".rstrip() for time, event in zip(times, happened, strict=True)
     ]
-    return "\n".join([shown(" · ".join(heading)), *lines, *map(_other_place, others)]) + "\n"
+    return "\n".join([shown(" · ".join(heading)), *lines, *(_other_place(other, zone) for other in others)]) + "\n"
 
 
-def _other_place(other: Elsewhere) -> str:
+def _other_place(other: Elsewhere, zone: tzinfo) -> str:
     """`same phone: leeds device 12 · 105 Zoë Novák (805E0C0EA605), from 2026-11-04 to 2026-11-19`."""
     who = device_text(other.dn_number, other.dn_name, other.mac, None)
-    until = f" to {shown(other.until)}" if other.until else " on"
+    until = f" to {shown(other.until, zone)}" if other.until else " on"
     return shown(
-        f"  same phone: {other.key.pbx} device {other.key.device_id} · {who}, from {shown(other.since)}{until}"
+        f"  same phone: {other.key.pbx} device {other.key.device_id} · {who}, from {shown(other.since, zone)}{until}"
     )
 
 

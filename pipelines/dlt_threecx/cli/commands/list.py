@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ from typing import Any
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import connecting, talking, with_format
-from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.cli.cells import json_text
+from dlt_threecx.cli.options import connecting, talking, with_output
+from dlt_threecx.cli.output import Output
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.source.canonical import shown_name
 from dlt_threecx.source.client import Client
@@ -56,10 +56,10 @@ class _Items:
 @click.option("--reveal-secrets", is_flag=True, help=f"Show passwords and links, otherwise {MASK}.")
 @click.option("--pbx", metavar="NAME", help="The PBX to ask, when the settings name several.")
 @connecting
-@with_format
+@with_output
 @talking
 def list_devices(
-    pbx: str | None, project: Path, form: Format, count: bool, reveal_secrets: bool, **options: Any
+    pbx: str | None, project: Path, output: Output, count: bool, reveal_secrets: bool, **options: Any
 ) -> None:
     """List SIP devices straight from one PBX.
 
@@ -78,9 +78,9 @@ def list_devices(
     items = walked.rows.content
     if not reveal_secrets:
         items = [masked(item) for item in items]
-    _write(items, query, form)
+    _write(items, query, output)
+    output.show()
     if count:
-        sys.stdout.flush()
         stderr.note(f"count: {walked.count}")
 
 
@@ -91,18 +91,18 @@ def masked(value: Any) -> Any:
     return [masked(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _write(items: list[Item], query: Query, form: Format) -> None:
-    if form in ("json", "ndjson"):
+def _write(items: list[Item], query: Query, output: Output) -> None:
+    if output.is_whole and output.form in ("json", "ndjson"):
         # Each row has its own properties, as nulls are left out.
-        lines = map(_json, items)
-        if form == "ndjson":
+        lines = (json_text(item) for item in items)
+        if output.form == "ndjson":
             sys.stdout.writelines(line + "\n" for line in lines)
         else:
             sys.stdout.write("[" + ",".join("\n  " + line for line in lines) + ("\n]\n" if items else "]\n"))
         return
     flat = [dict(_flattened(item)) for item in items]
     columns = list(dict.fromkeys(name for item in flat for name in item)) or list(query.select or ("Id",))
-    write_rows(columns, ([item.get(name) for name in columns] for item in flat), form, sys.stdout)
+    output.write(columns, ([item.get(name) for name in columns] for item in flat))
 
 
 def _flattened(item: Item, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -111,9 +111,3 @@ def _flattened(item: Item, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flattened(value, f"{prefix}{shown_name(name)}.")
         else:
             yield prefix + shown_name(name), value
-
-
-def _json(item: Item) -> str:
-    """One line of JSON, without characters that could steer a terminal."""
-    text = json.dumps(item, ensure_ascii=False)
-    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

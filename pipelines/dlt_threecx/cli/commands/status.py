@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import Age, talking, with_format, with_location, with_pbx
-from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.cli.freshness import chosen_pbxs
+from dlt_threecx.cli.options import Age, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.loading.work_folder import WorkFolder
@@ -23,13 +24,17 @@ from dlt_threecx.source.errors import ExitCode
 
 __all__ = ["status"]
 
-_BRIEF = (
+_COLUMNS = (
     *("pbx", "last_complete_at", "devices", "changes_24h", "changes_7d"),
-    *("last_attempt_at", "last_status", "last_reason"),
+    *("last_attempt_at", "last_status", "last_reason", "last_detail", "last_snapshot_id"),
+    *("base_url", "pbx_version", "chain"),
 )
-_CLOCK_TOLERANCE = timedelta(minutes=5)
-"""The clocks of two machines may differ by this much."""
-_COLUMNS = (*_BRIEF, "last_detail", "last_snapshot_id", "base_url", "pbx_version", "chain")
+_TABLE = ("pbx", "state", "last complete", "devices", "24 h", "7 d", "last attempt", "version", "reason")
+_AHEAD = timedelta(minutes=5)
+"""How far a snapshot may lie in the future, as clocks differ."""
+_IMPORTANT = ("pbx", "state", "last complete", "reason", "devices", "last attempt")
+
+Row = dict[str, Any]
 
 
 @click.command(
@@ -43,55 +48,116 @@ _COLUMNS = (*_BRIEF, "last_detail", "last_snapshot_id", "base_url", "pbx_version
 )
 @with_pbx
 @with_location
-@with_format
+@with_output
 @talking
-def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLocation, form: Format) -> int:
+def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLocation, output: Output) -> int:
     """How fresh the history of each PBX is.
 
-    One row per PBX: last complete snapshot, devices, changes, what became of the last attempt, and whether the settings
-    of this project still have it (in_settings; null when they have none at all). With --max-age a PBX of the settings
-    that has no snapshot at all counts as too old; one that is no longer in the settings does not, unless --pbx names
-    it. Times are UTC.
+    The first line counts, then comes a row per PBX, failures first: last complete snapshot, devices, changes in a day
+    and a week, and the last attempt. JSON and files have all columns, and whether the settings of this project still
+    have the PBX (in_settings; null when they have none at all). With --max-age a PBX of the settings that has no
+    snapshot at all counts as too old; one that is no longer in the settings does not, unless --pbx names it.
     """
-    query = SqlQuery(_BRIEF if form == "table" else _COLUMNS, "pbx_status").among("pbx", pbx).ordered("pbx")
     with open_history(location) as history:
-        columns, found = history.rows(query.sql, query.params)
-        rows = list(found)
+        pbx = tuple(chosen_pbxs(history, location, pbx))
+        query = SqlQuery(_COLUMNS, "pbx_status").among("pbx", pbx).ordered("pbx")
+        _, found = history.rows(query.sql, query.params)
+        rows: list[Row] = [dict(zip(_COLUMNS, row, strict=True)) for row in found]
     configured = load_pbx_names(location.project, os.environ)
-    marked = [(*row, row[0] in configured if configured else None) for row in rows]
-    write_rows([*columns, "in_settings"], marked, form, sys.stdout)
-    sys.stdout.flush()
+    now = datetime.now(UTC)
+    if output.is_table and not output.is_shaped:
+        output.text([_summary(rows, now, max_age)])
+        lines = [_line(row, now, max_age) for row in _worst_first(rows, now, max_age)]
+        kept = [i for i in range(len(_TABLE)) if not rows or any(line[i] is not None for line in lines)]
+        output.write([_TABLE[i] for i in kept], [[line[i] for i in kept] for line in lines], important=_IMPORTANT)
+    else:
+        marked = [(*row.values(), row["pbx"] in configured if configured else None) for row in rows]
+        output.write((*_COLUMNS, "in_settings"), marked)
+    output.show()
     if last := read_outcome(WorkFolder(location).path):
         age = duration_text(datetime.now(UTC) - last.ended_at)
         what = f"could not be renewed {age} ago: {last.error}" if last.error else f"was brought up to date {age} ago."
         (stderr.warning if last.error else stderr.note)(f"The copy in {last.folder} {what}")
-    removed = {row[0] for row in rows if configured and row[0] not in configured}
+    removed = {row["pbx"] for row in rows if configured and row["pbx"] not in configured}
     for name in sorted(removed):
         stderr.note(
             f"PBX '{name}' is in the history, but not in the settings: it is no longer read; "
             "its devices stay as last seen."
         )
-    latest = dict.fromkeys(pbx or configured) | {row[0]: row[columns.index("last_complete_at")] for row in rows}
+    latest: dict[str, Row | None] = dict.fromkeys(pbx or configured)
+    latest |= {row["pbx"]: row for row in rows}
     if max_age is None:
-        for name in sorted(latest.keys() - {row[0] for row in rows}):
-            stderr.note(f"PBX '{name}' is not in the history yet.")
+        for name in sorted(name for name, row in latest.items() if row is None):
+            stderr.note(f"PBX '{name}' is not in the history yet. Run threecx sync")
         return 0
     for name in removed.difference(pbx):
         del latest[name]
-    problems = list(_problems(latest, datetime.now(UTC), max_age))
+    problems = list(_problems(latest, now, max_age))
     for problem in problems:
         stderr.error(problem)
     return ExitCode.NOT_PROVEN if problems else ExitCode.DONE
 
 
-def _problems(latest: Mapping[str, datetime | None], now: datetime, max_age: timedelta) -> Iterator[str]:
-    for name, at in sorted(latest.items()):
-        if at is None:
-            yield f"PBX '{name}': there is no complete snapshot. Run threecx sync"
-        elif at - now > _CLOCK_TOLERANCE:
+def _state(row: Row, now: datetime, max_age: timedelta | None) -> str:
+    """fresh, failed, refused, stale, never read, or ahead (of this machine's clock)."""
+    if row["last_complete_at"] is None:
+        return "never read"
+    if row["last_status"] != "complete":
+        return str(row["last_status"])
+    age = now - row["last_complete_at"]
+    if age < -_AHEAD:
+        return "ahead"
+    return "stale" if max_age is not None and age > max_age else "fresh"
+
+
+def _worst_first(rows: list[Row], now: datetime, max_age: timedelta | None) -> list[Row]:
+    return sorted(rows, key=lambda row: (_state(row, now, max_age) == "fresh", row["pbx"]))
+
+
+def _summary(rows: list[Row], now: datetime, max_age: timedelta | None) -> str:
+    """`58 of 60 fresh, 2 failing`."""
+    states = [_state(row, now, max_age) for row in rows]
+    fresh, stale = states.count("fresh"), states.count("stale")
+    failing = len(states) - fresh - stale
+    counts = [f"{stale} stale"] if stale else []
+    counts += [f"{failing} failing"] if failing else []
+    return ", ".join([f"{fresh} of {len(states)} fresh", *counts]) + "\n"
+
+
+def _line(row: Row, now: datetime, max_age: timedelta | None) -> tuple[Any, ...]:
+    complete = row["last_status"] == "complete"
+    return (
+        *(row["pbx"], _state(row, now, max_age), _ago(row["last_complete_at"], now), row["devices"]),
+        *(row["changes_24h"], row["changes_7d"], None if complete else _ago(row["last_attempt_at"], now)),
+        *(row["pbx_version"], None if complete else row["last_reason"]),
+    )
+
+
+def _ago(at: datetime | None, now: datetime) -> str | None:
+    if at is None:
+        return None
+    return f"{duration_text(now - at)} ago" if at <= now else f"in {duration_text(at - now)}"
+
+
+def _problems(latest: Mapping[str, Row | None], now: datetime, max_age: timedelta) -> Iterator[str]:
+    for name, row in sorted(latest.items()):
+        last = ""
+        if row is not None and row["last_status"] != "complete":
+            was = "failed" if row["last_status"] == "failed" else f"was {row['last_status']}"
+            last = f"the last attempt {was} {_ago(row['last_attempt_at'], now)} ({row['last_reason']})"
+        do = ". Run threecx sync"
+        if row is not None and row["last_status"] == "failed":
+            do = f". See threecx check --pbx {name}"
+        if row is None or row["last_complete_at"] is None:
+            yield f"PBX '{name}': never read{': ' if last else ''}{last}{do}"
+            continue
+        age = now - row["last_complete_at"]
+        if age < -_AHEAD:
+            when = f"{row['last_complete_at']:%Y-%m-%d %H:%M} UTC"
             yield (
-                f"PBX '{name}': the last complete snapshot is of the future ({at:%Y-%m-%d %H:%M} UTC), so its age is "
-                "unknown. Check the clock of the machine that syncs"
+                f"PBX '{name}': the last complete snapshot is of the future ({when}), so its age is unknown. "
+                "Check the clock of the machine that syncs"
             )
-        elif now - at > max_age:
-            yield f"PBX '{name}': the last complete snapshot is {duration_text(now - at)} old. Run threecx sync"
+        elif age > max_age:
+            last = f"; {last}" if last else ""
+            yield f"PBX '{name}': the last complete snapshot is {duration_text(age)} old{last}{do}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import Part, talking, with_format, with_location, with_pbx
-from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.cli.options import Part, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.output import Output
 from dlt_threecx.compare.guards import GUARDS
 from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -61,7 +60,7 @@ _NAMED = 5
 )
 @with_pbx
 @with_location
-@with_format
+@with_output
 @talking
 def sync(
     accept: tuple[str, ...],
@@ -70,7 +69,7 @@ def sync(
     ping: str | None,
     pbx: tuple[str, ...],
     location: HistoryLocation,
-    form: Format,
+    output: Output,
 ) -> int:
     """Read every PBX and add what is new to the history.
 
@@ -99,8 +98,8 @@ def sync(
         results = sync_pbxs(
             config, db=location.db, dataset=location.dataset, accepted=Accepted(accept, because), progress=progress
         )
-    _write(results, form)
-    sys.stdout.flush()
+    _write(results, output)
+    output.show()
     _tell_of_new(location, results)
     if not pbx and shard is None:
         _tell_of_removed(location, config.pbxs)
@@ -118,19 +117,21 @@ def sync(
     return max((result.exit_code for result in results), default=0)
 
 
-def _write(results: Sequence[SyncResult], form: Format) -> None:
+def _write(results: Sequence[SyncResult], output: Output) -> None:
     reports = [result.report() for result in results]
-    if form == "table":
-        sys.stdout.writelines(_line(result) + "\n" for result in results)
-    elif form == "csv":
-        columns = list(reports[0]) if reports else []
-        write_rows(columns, [list(report.values()) for report in reports], form, sys.stdout)
-    else:
-        sys.stdout.writelines(json.dumps(plain(report), ensure_ascii=False) + "\n" for report in reports)
+    if output.is_table and not output.is_shaped:
+        told = (result for result in results if result.error or not stderr.is_quiet())
+        sys.stdout.writelines(_line(result) + "\n" for result in told)
+        return
+    if output.form == "json" and output.path is None:
+        output.form = "ndjson"
+    from dlt_threecx.compare.decide import RESULT_FIELDS
+
+    output.write(RESULT_FIELDS, [list(report.values()) for report in reports])
 
 
 def _line(result: SyncResult) -> str:
-    """`hq: 500 devices, 3 added, 1 changed (5 pages, 0.8 s) · chain 1a2b3c4d5e6f`."""
+    """`hq: 500 devices, 3 added, 1 changed (5 pages, 0.8 s) · head 1a2b3c4d5e6f`."""
     row = result.row
     if row.status != "complete":
         return f"{row.pbx}: {row.status} ({row.reason}), nothing was written to the history"
@@ -139,7 +140,7 @@ def _line(result: SyncResult) -> str:
     what = ", ".join([f"{row.devices} devices", *(counts or ["nothing new"]), *moved])
     walks = f", {row.walks} walks" if row.walks and row.walks > 1 else ""
     pages = "1 page" if row.pages == 1 else f"{row.pages} pages"
-    return f"{row.pbx}: {what} ({pages}{walks}, {row.duration_seconds or 0:.1f} s) · chain {row.chain[:12]}"
+    return f"{row.pbx}: {what} ({pages}{walks}, {row.duration_seconds or 0:.1f} s) · head {row.chain[:12]}"
 
 
 def _tell_of_new(location: HistoryLocation, results: Sequence[SyncResult]) -> None:
@@ -170,7 +171,7 @@ def _tell_of_removed(location: HistoryLocation, names: Container[str]) -> None:
 @contextmanager
 def _progress(pbxs: int, parallel: int) -> Iterator[Progress | None]:
     """A bar per PBX, on a terminal only; of many PBXs one for all, and one for each that is being read."""
-    if not sys.stderr.isatty():
+    if stderr.is_quiet() or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
@@ -190,6 +191,9 @@ def _progress(pbxs: int, parallel: int) -> Iterator[Progress | None]:
                 if pbx not in tasks:
                     tasks[pbx] = bars.add_task(escape(pbx), total=total)
                 bars.update(tasks[pbx], completed=rows, total=total)
+                if not total:
+                    # Failed, or empty: a full bar would say that it was read.
+                    bars.update(tasks[pbx], description=f"{escape(pbx)}: nothing read", total=1, completed=0)
                 if is_many and rows >= total:
                     done.add(pbx)
                     bars.remove_task(tasks.pop(pbx))

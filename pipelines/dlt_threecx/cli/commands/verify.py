@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.options import Time, talking, with_format, with_location, with_pbx
-from dlt_threecx.cli.output import Format, write_rows
+from dlt_threecx.cli.freshness import chosen_pbxs
+from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -40,9 +41,11 @@ _WRONG = ("snapshot_id", "device_id", "field", "what")
 @click.option("--head", metavar="HASH", help="A chain head that was noted elsewhere: 12 digits of it or more.")
 @with_pbx
 @with_location
-@with_format
+@with_output
 @talking
-def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location: HistoryLocation, form: Format) -> int:
+def verify(
+    at: datetime | None, head: str | None, pbx: tuple[str, ...], location: HistoryLocation, output: Output
+) -> int:
     """Tell whether the history is what was written.
 
     Replays the log of versions against the ledger: each device against its hash, each snapshot against its
@@ -53,11 +56,12 @@ def verify(at: datetime | None, head: str | None, pbx: tuple[str, ...], location
     if head is not None and not _is_head(head):
         raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
     with open_history(location) as history, _progress() as progress:
+        pbx = tuple(chosen_pbxs(history, location, pbx))
         check_asked(history, pbx, at)
         verdicts = verdicts_of(location, history, pbx, at, progress)
         differing = history.differing_views()
-    write_rows((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts], form, sys.stdout)
-    sys.stdout.flush()
+    output.write((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts])
+    output.show()
     problems = [*_problems(verdicts, head), *map(_of_view, differing)]
     for problem in problems:
         stderr.error(problem)
