@@ -185,7 +185,10 @@ def _told(found: Sequence[_Finding], now: datetime, at_most: int | None, width: 
     for number, (name, group) in enumerate(groupby(found, key=lambda one: one.rule)):
         rule, ones = _RULES[name], list(group)
         yield "\n" if number else ""
-        yield coloured(rule.severity) + cut(f"  {name}  {rule.title}: {len(ones)}", width, rule.severity) + "\n"
+        count = (
+            "unknown" if all(one.device_id is None and one.detail.startswith("unknown") for one in ones) else len(ones)
+        )
+        yield coloured(rule.severity) + cut(f"  {name}  {rule.title}: {count}", width, rule.severity) + "\n"
         for text in (f"Why: {rule.reason}", f"To do: {rule.action}"):
             lines = wrap(text, width - 2, subsequent_indent="  ") if width else [text]
             yield from (f"  {line}\n" for line in lines)

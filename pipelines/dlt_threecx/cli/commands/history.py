@@ -53,7 +53,8 @@ def history(device: str, pbx: tuple[str, ...], location: HistoryLocation, output
         keys = find_devices(past, device, names)
         if not keys:
             stderr.note(f"No device has, or had, the extension, MAC, Id or name '{device}'.")
-        tell_freshness(past, sorted({key.pbx for key in keys}) or names, output)
+        else:
+            tell_freshness(past, sorted({key.pbx for key in keys}), output)
         rows = list(_rows(past, keys, _COLUMNS, "device_history", "valid_from"))
         if not output.is_table or output.is_shaped:
             output.write(_COLUMNS, rows)

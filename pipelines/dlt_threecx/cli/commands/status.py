@@ -15,7 +15,6 @@ from dlt_threecx.cli.options import Age, talking, with_location, with_output, wi
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
-from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.publish.outcome import read_outcome
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.queries.times import duration_text
@@ -74,7 +73,7 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
         marked = [(*row.values(), row["pbx"] in configured if configured else None) for row in rows]
         output.write((*_COLUMNS, "in_settings"), marked)
     output.show()
-    if last := read_outcome(WorkFolder(location).path):
+    if last := read_outcome(location.work_folder):
         age = duration_text(datetime.now(UTC) - last.ended_at)
         what = f"could not be renewed {age} ago: {last.error}" if last.error else f"was brought up to date {age} ago."
         (stderr.warning if last.error else stderr.note)(f"The copy in {last.folder} {what}")
