@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -149,10 +149,13 @@ class Zone(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         return zone
 
 
-def with_output(command: Command) -> Command:
-    """How and where rows are printed, as the argument `output`: `--format`, `--output`, `--columns` and more."""
+def with_output(command: Command, monitors: Collection[str] = ()) -> Command:
+    """How and where rows are printed, as the argument `output`: `--format`, `--output`, `--columns` and more.
 
-    @click.option("--format", "form", type=click.Choice(FORMATS), help="How to print. Default: table.")
+    `monitors` are formats of this command alone, into a file of any name.
+    """
+
+    @click.option("--format", "form", type=click.Choice((*FORMATS, *monitors)), help="How to print. Default: table.")
     @click.option(
         "--output",
         "path",
@@ -174,9 +177,9 @@ def with_output(command: Command) -> Command:
     )
     @functools.wraps(command)
     def printed(*args: Any, form: Format | None, path: Path | None, columns: str | None, **kwargs: Any) -> Any:
-        if path is not None and path.suffix not in SUFFIXES:
+        if path is not None and form not in monitors and path.suffix not in SUFFIXES:
             raise click.BadParameter(f"'{path}' ends with none of {', '.join(SUFFIXES)}.", param_hint="--output")
-        if path is not None and form is not None and path.suffix != f".{form}":
+        if path is not None and form not in (None, *monitors) and path.suffix != f".{form}":
             raise click.UsageError(f"--format {form} and --output {path} contradict each other.")
         sort, zone = kwargs.pop("sort"), kwargs.pop("zone")
         output = Output(

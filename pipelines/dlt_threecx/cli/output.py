@@ -25,7 +25,7 @@ from dlt_threecx.source.errors import SettingsError
 
 __all__ = ["FORMATS", "SUFFIXES", "Format", "Output", "without", "write_rows"]
 
-Format = Literal["table", "list", "json", "csv", "ndjson"]
+Format = Literal["table", "list", "json", "csv", "ndjson", "prometheus", "nagios"]
 FORMATS: tuple[Format, ...] = ("table", "list", "json", "csv", "ndjson")
 SUFFIXES = (".csv", ".json", ".ndjson", ".xlsx", ".parquet")
 

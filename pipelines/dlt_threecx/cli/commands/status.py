@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.freshness import chosen_pbxs
+from dlt_threecx.cli.monitors import MONITORS, NAGIOS_CRITICAL, nagios_line, prometheus_text, write_text
 from dlt_threecx.cli.options import Age, talking, with_location, with_output, with_pbx
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.location import HistoryLocation
@@ -29,6 +31,8 @@ _COLUMNS = (
     *("base_url", "pbx_version", "chain"),
 )
 _TABLE = ("pbx", "state", "last complete", "devices", "24 h", "7 d", "last attempt", "version", "reason")
+_NAGIOS_AGE = timedelta(hours=26)
+"""How old a snapshot may be for Nagios when nobody says."""
 _AHEAD = timedelta(minutes=5)
 """How far a snapshot may lie in the future, as clocks differ."""
 _IMPORTANT = ("pbx", "state", "last complete", "reason", "devices", "last attempt")
@@ -40,14 +44,16 @@ Row = dict[str, Any]
     epilog="\b\nExamples:\n"
     "  threecx status\n"
     "  threecx status --max-age 26h || echo 'the nightly sync is missing'\n"
-    "  threecx status --pbx hq --format json"
+    "  threecx status --pbx hq --format json\n"
+    "  threecx status --format prometheus --output /var/lib/node_exporter/threecx.prom\n"
+    "  threecx status --format nagios --max-age 26h"
 )
 @click.option(
     "--max-age", type=Age(), metavar="AGE", help="Exit code 5 when a last complete snapshot is older: 26h, 7d."
 )
 @with_pbx
 @with_location
-@with_output
+@partial(with_output, monitors=MONITORS)
 @talking
 def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLocation, output: Output) -> int:
     """How fresh the history of each PBX is.
@@ -56,6 +62,7 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
     and a week, and the last attempt. JSON and files have all columns, and whether the settings of this project still
     have the PBX (in_settings; null when they have none at all). With --max-age a PBX of the settings that has no
     snapshot at all counts as too old; one that is no longer in the settings does not, unless --pbx names it.
+    For monitoring: --format prometheus has metrics, --format nagios one line and the exit codes 0 and 2.
     """
     with open_history(location) as history:
         pbx = tuple(chosen_pbxs(history, location, pbx))
@@ -64,6 +71,9 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
         rows: list[Row] = [dict(zip(_COLUMNS, row, strict=True)) for row in found]
     configured = load_pbx_names(location.project, os.environ)
     now = datetime.now(UTC)
+    if output.form in MONITORS:
+        known = {row["pbx"]: row for row in rows if pbx or not configured or row["pbx"] in configured}
+        return _to_monitor(dict.fromkeys(pbx or configured) | known, now, max_age, output)
     if output.is_table and not output.is_shaped:
         output.text([_summary(rows, now, max_age)])
         lines = [_line(row, now, max_age) for row in _worst_first(rows, now, max_age)]
@@ -95,6 +105,16 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
     for problem in problems:
         stderr.error(problem)
     return ExitCode.NOT_PROVEN if problems else ExitCode.DONE
+
+
+def _to_monitor(states: Mapping[str, Row | None], now: datetime, max_age: timedelta | None, output: Output) -> int:
+    """Prometheus gets metrics, and has its own limits; a plugin of Nagios has its own exit codes."""
+    if output.form == "prometheus":
+        write_text(prometheus_text(states), output.path)
+        return ExitCode.DONE
+    problems = list(_problems(states, now, max_age or _NAGIOS_AGE))
+    write_text(nagios_line(states, problems), output.path)
+    return NAGIOS_CRITICAL if problems else ExitCode.DONE
 
 
 def _state(row: Row, now: datetime, max_age: timedelta | None) -> str:
