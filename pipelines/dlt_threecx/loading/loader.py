@@ -125,8 +125,11 @@ class Loader:
                 f"To give it up, delete {self._pipeline.working_dir}",
             ) from error
         self.destination.refresh()
-        # dlt keeps a record of every finished package; over the years that would fill the disk.
-        shutil.rmtree(Path(self._pipeline.working_dir, "load", "loaded"), ignore_errors=True)
+        # dlt keeps a record of every finished package; over the years that would fill the disk. `dlt pipeline … info`
+        # needs the folder.
+        loaded = Path(self._pipeline.working_dir, "load", "loaded")
+        shutil.rmtree(loaded, ignore_errors=True)
+        loaded.mkdir(exist_ok=True)
 
 
 def _root(error: BaseException) -> BaseException:
