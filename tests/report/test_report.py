@@ -138,7 +138,7 @@ def test_the_proof_stands_at_the_top(written: Rig, page: str) -> None:
     [[attempts, versions]] = _sql(
         written, "select (select count(*) from snapshots), (select count(*) from device_versions)"
     )
-    verdict = page.index(f"All {attempts} readings and {versions} versions of the history agree")
+    verdict = page.index(f"The history agrees with its hashes: attempts {attempts}, versions {versions}.")
     assert verdict < page.index("<h2>")
     for (head,) in _sql(written, "select arg_max(chain, snapshot_id) from snapshots group by pbx"):
         assert head[:12] in page
@@ -188,6 +188,26 @@ def test_an_edited_history_is_told_first(written: Rig, tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.index("The history was edited, or is damaged.") < page.index("<h2>")
     assert "Nothing was edited" not in page
+
+
+def test_a_view_that_was_changed_is_told_first(written: Rig, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(written.db.read_bytes())
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("use copy.threecx")
+        connection.execute("create or replace view calendar as select current_date as day, true as is_today")
+    report.main(["--db", str(copy), "--output", str(tmp_path / "page.html")], standalone_mode=False)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.index("so this page may be wrong: calendar") < page.index("<h2>")
+    assert "Nothing was edited" not in page
+
+
+def test_what_was_never_read_is_unknown_and_not_zero(rig: Rig) -> None:
+    rig.sync_all(client_secret="wrong")
+    page = _report(rig, "never.html")
+    assert "nothing is known about the phones" in page
+    assert not re.search(r"0</b>|No phone|Nothing changed|No rule", page)
+    assert "failing</span> credentials" in page
 
 
 def test_an_unknown_pbx_is_named(written: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,35 @@ _SEVERE = ("high", "medium")
 
 def page(facts: Facts, title: str) -> str:
     """The page. Every text of the history is escaped by the template."""
+    states = {line.pbx: line.state(facts.at) for line in facts.pbxs}
+    wrong = [verdict for verdict in facts.verdicts.values() if verdict.disagreement]
+    return _template().render(
+        facts=facts,
+        title=title,
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704  a file of ours
+        charts={
+            "models": _svg(bars_by_model(facts.kinds)),
+            "inventory": _svg(bars_by_day(facts.inventory)),
+            "changes": _svg(bars_by_day(facts.changes)),
+        },
+        states=states,
+        lines=sorted(facts.pbxs, key=lambda line: ("failing", "old", "fresh").index(states[line.pbx])),
+        several=len(facts.pbxs) + len(facts.never_read) > 1,
+        wrong=wrong,
+        has_reading=any(line.taken_at for line in facts.pbxs),
+        attempts=sum(verdict.attempts for verdict in facts.verdicts.values()),
+        versions=sum(verdict.versions for verdict in facts.verdicts.values()),
+        devices=sum(kind.devices for kind in facts.kinds),
+        models=len({(kind.vendor, kind.model) for kind in facts.kinds}),
+        updates=sum(one.devices for one in facts.changes),
+        severe=sum(len(one.found) for one in facts.findings if one.severity in _SEVERE),
+        gone_days=GONE_DAYS,
+        age=lambda at: humanize.naturaldelta(facts.at - at),
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True,
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -41,30 +71,7 @@ def page(facts: Facts, title: str) -> str:
         most_moved=MOST_MOVED,
         change_days=CHANGE_DAYS,
     )
-    states = {line.pbx: line.state(facts.at) for line in facts.pbxs}
-    wrong = [verdict for verdict in facts.verdicts.values() if verdict.disagreement]
-    return environment.get_template("page.html.jinja").render(
-        facts=facts,
-        title=title,
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704  a file of ours
-        charts={
-            "models": _svg(bars_by_model(facts.kinds)),
-            "inventory": _svg(bars_by_day(facts.inventory)),
-            "changes": _svg(bars_by_day(facts.changes)),
-        },
-        states=states,
-        lines=sorted(facts.pbxs, key=lambda line: ("failing", "old", "fresh").index(states[line.pbx])),
-        several=len(facts.pbxs) + len(facts.never_read) > 1,
-        wrong=wrong,
-        attempts=sum(verdict.attempts for verdict in facts.verdicts.values()),
-        versions=sum(verdict.versions for verdict in facts.verdicts.values()),
-        devices=sum(kind.devices for kind in facts.kinds),
-        models=len({(kind.vendor, kind.model) for kind in facts.kinds}),
-        updates=sum(one.devices for one in facts.changes),
-        severe=sum(len(one.found) for one in facts.findings if one.severity in _SEVERE),
-        gone_days=GONE_DAYS,
-        age=lambda at: humanize.naturaldelta(facts.at - at),
-    )
+    return environment.get_template("page.html.jinja")
 
 
 def _svg(chart: Any) -> Any:

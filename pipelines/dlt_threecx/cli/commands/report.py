@@ -81,6 +81,7 @@ def write_report(
         chosen = _chosen(pbx, known)
         check_asked(history, chosen, at)
         verdicts = verdicts_of(location, history, chosen if pbx else (), at)
+        differing_views = history.differing_views()
         waivers = [one for one in load_waivers(location.project) if not one.has_ended(now.date())]
 
         def written(file: Path, names: Sequence[str], title: str, never_read: Sequence[str] = ()) -> None:
@@ -88,6 +89,7 @@ def write_report(
                 history,
                 at or now,
                 verdicts=[verdict for verdict in verdicts if not names or verdict.pbx in names],
+                differing_views=differing_views,
                 pbxs=names,
                 is_now=at is None,
                 waivers=waivers,
