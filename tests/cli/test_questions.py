@@ -494,8 +494,27 @@ def test_a_question_waits_for_a_writer_and_names_it_in_the_end(past: Past) -> No
         began = time.monotonic()
         ran = past.ask_from_outside("devices")
     assert (ran.code, ran.out) == (7, "")
-    assert f"(process {os.getpid()}) holds it open" in ran.err
+    first, last = ran.err.splitlines()
+    assert first.startswith("threecx: warning: phones.duckdb: ")
+    assert first.endswith(f"(process {os.getpid()}) holds it open; waiting, up to 5 s …")
+    assert f"(process {os.getpid()}) holds it open, and did so for 5 s" in last
     assert time.monotonic() - began > 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_stdout_is_an_error_in_a_line(past: Past) -> None:
+    run = "from dlt_threecx.cli import main; main()"
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", run, "devices", "--format", "csv"],
+            cwd=past.folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    assert (ran.returncode, ran.stderr.count("\n")) == (7, 1)
+    assert "stdout: it cannot be written (No space left on device)" in ran.stderr
 
 
 def test_questions_can_be_asked_at_the_same_time(past: Past) -> None:

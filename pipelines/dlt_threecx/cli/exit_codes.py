@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -21,6 +22,9 @@ from dlt_threecx.source.errors import ExitCode, ThreecxError
 
 __all__ = ["exit_code_of"]
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the system says when a file or device takes no more."""
+
 
 def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
     """Runs the command; no exception leaves it."""
@@ -34,12 +38,8 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
             return ExitCode.TERMINATED
         stderr.error("interrupted")
         return ExitCode.INTERRUPTED
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "threecx"
-        stderr.error(f"{error.format_message()} See: {where} --help")
-        return ExitCode.USAGE
     except click.ClickException as error:
-        stderr.error(error.format_message())
+        stderr.error(_usage(error))
         return ExitCode.USAGE
     except ThreecxError as error:
         _trace()
@@ -48,6 +48,18 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
     except OutputClosed:
         _close_stdout()
         return ExitCode.BROKEN_PIPE
+    except KeyboardInterrupt:
+        # Ctrl-C before or after click's own care for it.
+        stderr.error("interrupted")
+        return ExitCode.INTERRUPTED
+    except OSError as error:
+        _trace()
+        if error.errno in _FULL and error.filename is None:
+            _close_stdout()
+            stderr.error(f"stdout: it cannot be written ({error.strerror}). The answer is not complete")
+            return ExitCode.DESTINATION
+        stderr.error(_bug(error))
+        return ExitCode.BUG
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported as one
         _trace()
         stderr.error(_bug(error))
@@ -75,6 +87,13 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _usage(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError):
+        return error.format_message()
+    where = error.ctx.command_path if error.ctx else "threecx"
+    return f"{error.format_message()} See: {where} --help"
 
 
 def _bug(error: Exception) -> str:

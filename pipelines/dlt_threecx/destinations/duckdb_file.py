@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["DuckDbFile", "DuckDbHistory", "open_duckdb_history"]
+
+_log = logging.getLogger(__name__)
 
 _LOCKED = re.compile(
     r"could not set lock|conflicting lock|used by another process|already open in|different configuration",
@@ -177,7 +180,7 @@ def _connected(
     connect: Callable[[], duckdb.DuckDBPyConnection], db: Path, wait_seconds: float, *, cannot: str, busy: str
 ) -> duckdb.DuckDBPyConnection:
     """A connection, as soon as no other program has locked the file; `cannot` and `busy` say what to do."""
-    deadline = time.monotonic() + wait_seconds
+    deadline, is_told = time.monotonic() + wait_seconds, False
     while True:
         try:
             return connect()
@@ -188,6 +191,10 @@ def _connected(
             if time.monotonic() >= deadline:
                 got = f"{holder} holds it open, and did so for {wait_seconds:g} s"
                 raise DestinationError(f"open {db}", got, busy) from error
+            if not is_told:
+                # Said at once: a question that seems to hang would be ended by its user.
+                _log.warning("%s: %s holds it open; waiting, up to %g s …", db, holder, wait_seconds)
+                is_told = True
             time.sleep(_RETRY_SECONDS)
 
 
@@ -196,7 +203,20 @@ def _holder(error: duckdb.Error) -> str | None:
     if not _LOCKED.search(str(error)):
         return None
     found = _HOLDER.search(str(error))
-    return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"
+    return f"{_program(found[1], found[2])} (process {found[2]})" if found else "another program"
+
+
+def _program(path: str, process: str) -> str:
+    """What its user calls it: `threecx devices`, not python3.11. Other arguments may be private."""
+    try:
+        words = Path("/proc", process, "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        words = []
+    for number, word in enumerate(words[:-1]):
+        if Path(word).name == "threecx":
+            called = f"threecx {words[number + 1]}".strip()
+            return f"`{called}`"
+    return Path(path).name
 
 
 def _enter(connection: duckdb.DuckDBPyConnection, location: HistoryLocation) -> None:
