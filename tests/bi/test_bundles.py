@@ -76,7 +76,11 @@ def test_every_column_and_metric_of_a_chart_is_there(file: Path, columns: Column
         *(each if isinstance(each, str) else each["sqlExpression"] for each in query["columns"]),
         *([params["x_axis"]] if "x_axis" in params else []),
     }
-    metrics = {*params.get("metrics", ()), *([params["metric"]] if "metric" in params else []), *query["metrics"]}
+    metrics = {
+        *params.get("metrics", ()),
+        *([params["metric"]] if "metric" in params else []),
+        *query.get("metrics", ()),
+    }
     assert named - columns[dataset].keys() == set()
     assert metrics - DATASETS[dataset].keys() == set()
     assert {each for each, _ in query["orderby"]} <= {*columns[dataset], *DATASETS[dataset]}
