@@ -39,7 +39,7 @@ bench: $(READY) ## how fast, and how much memory
 prove: $(READY) $(SPARK) ## the long proofs: many random histories, walks and crashes
 	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -s tests/proofs
 
-docs: $(READY) ## what the code knows of README.md and docs/, written anew
+docs: $(READY) ## write the generated parts of README.md and docs/ again
 	$(BIN)/python -m tests.docs.documents --write
 
 format: $(READY) ## format and repair what can be repaired

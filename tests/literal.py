@@ -54,13 +54,14 @@ def write_days(
     days: Sequence[tuple[When, str, Devices]],
     *,
     doubled: bool = False,
-    anew: Collection[When] = (),
+    rebaselined: Collection[When] = (),
     volatile: Collection[str] = ("online",),
     ledger: Mapping[str, Any] | None = None,
 ) -> None:
     """Makes this the whole history: each day a complete snapshot.
 
-    `doubled` has every version and every row of the ledger twice. What differs on the days `anew` is the API's doing.
+    `doubled` has every version and every row of the ledger twice. On the days `rebaselined`
+    the API is what differs.
     """
     for table in ("snapshots", "device_versions", "_dlt_loads"):
         connection.execute(f"truncate {table}")
@@ -75,7 +76,7 @@ def write_days(
         then, known = before.get(pbx, {}), ever.setdefault(pbx, set())
         for device, columns in sorted({**then, **devices}.items()):
             kind, fields = _change(device, then, devices, known, volatile)
-            if kind in ("changed", "refreshed") and when in anew:
+            if kind in ("changed", "refreshed") and when in rebaselined:
                 kind, fields = "rebaselined", []
             if kind:
                 fact = {"device_id": device, "observed_at": at, "change": kind, "changed_fields": json.dumps(fields)}

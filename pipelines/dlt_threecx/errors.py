@@ -1,8 +1,8 @@
 """What can go wrong after reading: a guard refuses, or the destination fails.
 
 ThreecxError
-├── RefusedError        6  a guard holds an honest but suspicious reading back: look, then accept it or not
-└── DestinationError    7  the destination is busy or broken: wait, or mend it
+├── RefusedError        6  a guard refused a complete but suspicious reading: look, then accept it or not
+└── DestinationError    7  the destination is busy or broken: wait, or repair it
     └── OvertakenError  7  another sync added to the history of the same PBX meanwhile: run again
 """
 
@@ -41,7 +41,7 @@ def first_line(error: BaseException) -> str:
     """The first line of the words of somebody else's error, cut."""
     words = str(error).strip()
     if "Traceback (most recent call last)" in words:
-        # dlt quotes the traceback of what it tried in vain: the last line says why.
+        # dlt quotes the traceback of what failed: the last line says why.
         words = words.splitlines()[-1].partition(": ")[2]
     return next((line.strip() for line in words.splitlines() if line.strip()), type(error).__name__)[:300]
 

@@ -111,7 +111,7 @@ def _read_and_loaded(
         raise DestinationError(
             f"write below {error.filename or work.path}",
             error.strerror or str(error),
-            "Mend that, and run again",
+            "Correct that, and run again",
         ) from error
     except duckdb.Error as error:
         raise DestinationError(

@@ -128,7 +128,7 @@ LEDGER: tuple[TableColumn, ...] = (
     TableColumn("removed", "bigint", "devices that are gone"),
     TableColumn("returned", "bigint", "devices that are back"),
     TableColumn("refreshed", "bigint", "devices in which only volatile fields changed"),
-    TableColumn("rebaselined", "bigint", "devices recorded anew because the shape, key or format moved"),
+    TableColumn("rebaselined", "bigint", "devices stored again because the shape, key or format moved"),
     TableColumn("accepted", "text", "guards that were overruled, comma-separated"),
     TableColumn("because", "text", "the reason given for it"),
     TableColumn("pbx_version", "text", "`X-3CX-Version` of the answers"),

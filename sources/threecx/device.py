@@ -219,7 +219,7 @@ def _list_text(values: list[Any]) -> str | None:
 
 
 _FEW, _SHORT = 20, 40
-"""Lists of at most so many texts of at most so many characters are remembered."""
+"""Lists of at most this many texts, and texts of at most this many characters, are remembered."""
 
 
 @lru_cache(maxsize=10_000)

@@ -31,7 +31,7 @@ class Measured:
 
 @contextmanager
 def simulated(pbxs: int, devices: int, delay_ms: float) -> Iterator[dict[str, str]]:
-    """So many PBXs in a process of their own, and the environment in which `threecx` finds them."""
+    """This number of PBXs in a process of their own, and the environment in which `threecx` finds them."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "RUNTIME__DLTHUB_TELEMETRY": "false"}
     options = ["--pbx", str(pbxs), "--devices", str(devices), "--delay-ms", str(delay_ms)]
     command = [*COMMAND, "simulate", *options]

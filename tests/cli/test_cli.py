@@ -17,7 +17,7 @@ from tests.commands import python, settings_of, threecx
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "help"
 REGENERATE = "REGENERATE"
-"""`REGENERATE=1 pytest tests/cli/test_cli.py` writes the golden files anew; read the difference."""
+"""`REGENERATE=1 pytest tests/cli/test_cli.py` writes the golden files; read the difference."""
 
 SLOW = {"dlt", "duckdb", "numpy", "orjson", "pandas", "pyarrow", "requests", "rich", "sqlglot", "urllib3"}
 

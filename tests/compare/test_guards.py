@@ -1,4 +1,4 @@
-"""What an honest but suspicious reading may not do, unless an operator says why."""
+"""Checks that stop a complete but suspicious reading, unless an operator says why it is right."""
 
 from __future__ import annotations
 

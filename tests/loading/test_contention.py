@@ -173,7 +173,7 @@ def test_a_project_that_cannot_be_written_is_told(rig: Rig) -> None:
     lost = Rig(rig.project / "lost", rig.fleet, rig.simulator)
     lost.project.mkdir()
     lost.work.write_text("no folder")
-    with pytest.raises(DestinationError, match=r"^write below .*lost.*: Not a directory\. Mend that, and run"):
+    with pytest.raises(DestinationError, match=r"^write below .*lost.*: Not a directory\. Correct that, and run"):
         lost.sync()
     lost.work.unlink()
     lost.db = lost.project / "file" / "phones.duckdb"
@@ -223,7 +223,7 @@ def test_a_destination_that_fails_in_mid_load_is_told_until_it_is_mended(rig: Ri
         with pytest.raises(DestinationError, match=f"^load of {what}: the destination failed") as raised:
             rig.sync()
         assert "NOT NULL constraint failed: device_versions.mac" in str(raised.value)
-        assert "Mend the destination and run again: that finishes this load first" in str(raised.value)
+        assert "Repair the destination and run again: that finishes this load first" in str(raised.value)
         assert rig.ledger() == ledger
     rig.write("alter table phones.threecx.device_versions alter mac drop not null")
     assert counts(rig.sync()) == {}

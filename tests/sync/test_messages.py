@@ -1,6 +1,6 @@
 """The words in which a run fails, one line each: what was asked, what came back, what to do.
 
-`REGENERATE=1 pytest tests/history/test_messages.py` writes the golden file anew; read the difference.
+`REGENERATE=1 pytest tests/sync/test_messages.py` writes the golden file; read the difference.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def credentials_query_and_network(rig: Rig) -> list[str]:
 
 
 def guards(rig: Rig) -> list[str]:
-    """What is said of honest but suspicious readings."""
+    """What is said of complete but suspicious readings."""
     said = [told(rig, lambda: rig.sync(filter="Id gt 0"))]
     devices = rig.fleet.ids()
     for device in devices[30:]:

@@ -40,9 +40,9 @@ DAYS: list[tuple[datetime, str, Devices]] = [
     (_day(3), "leeds", {1: {"model": "GXP", "extra": '{"Room":"12"}'}}),
     (_day(5), "leeds", {1: {"model": "GXP", "extra": '{"Room":"14"}'}}),
 ]
-"""1 moves twice and is recorded anew on the 4th; 2 goes on and off line, then away; 3 goes and comes back."""
+"""1 moves twice and is rebaselined on the 4th; 2 goes on and off line, then away; 3 goes and comes back."""
 
-ANEW = (_day(4),)
+REBASELINED = (_day(4),)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,9 @@ def test_an_empty_history_gives_no_rows(past: Past, view: str) -> None:
 
 @pytest.mark.parametrize("view", ASKED)
 def test_rows_that_stand_there_twice_count_once(past: Past, view: str) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     once = _whole(past, view)
-    write_days(past, DAYS, anew=ANEW, doubled=True)
+    write_days(past, DAYS, rebaselined=REBASELINED, doubled=True)
     assert once == _whole(past, view)
 
 
@@ -100,7 +100,7 @@ def test_a_session_in_another_time_zone_gets_the_same_rows(past: Past, view: str
         (_day(8, 23), "oslo", {1: {}}),
         (_day(9, 0), "oslo", {}),
     ]
-    write_days(past, days, anew=ANEW)
+    write_days(past, days, rebaselined=REBASELINED)
     in_utc = _whole(past, view)
     past.execute("set TimeZone = 'America/Los_Angeles'")
     assert in_utc == _whole(past, view)
@@ -112,7 +112,7 @@ GHOSTS = {1: {"model": "ghost"}, 9: {"model": "ghost"}}
 @pytest.mark.parametrize("view", [view for view in ASKED if view != "pbx_status"])
 @pytest.mark.parametrize("when", [_day(2, 12), _day(7)], ids=["between", "after"])
 def test_what_is_not_complete_and_loaded_is_in_no_view(past: Past, view: str, when: datetime) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     before = _whole(past, view)
     write_attempt(past, when, "hq", "complete", GHOSTS, load_status=None)
     write_attempt(past, when + timedelta(minutes=1), "hq", "complete", GHOSTS, load_status=1)
@@ -127,7 +127,7 @@ def test_what_is_not_complete_and_loaded_is_in_no_view(past: Past, view: str, wh
 def test_a_failed_attempt_that_stands_under_the_id_of_a_complete_one_of_another_pbx_changes_nothing(
     past: Past, view: str
 ) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     before = _whole(past, view)
     write_attempt(past, _day(2), "leeds", "failed", GHOSTS)
     assert before == _whole(past, view)
@@ -150,7 +150,7 @@ def test_complete_snapshots_have_a_row_per_reading_that_was_proven(past: Past) -
 
 
 def test_devices_are_those_of_the_last_snapshot_with_the_story_of_their_past(past: Past) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     assert _shown(past, "devices", "model", "ip_address", "is_router", "extra") == [
         ("hq", 1, _day(1), _day(6), _day(6), 4, "T46U", "10.0.0.1", False, None),
         ("hq", 3, _day(1), _day(4), _day(6), 2, "D735", None, None, None),
@@ -164,7 +164,7 @@ def test_devices_show_what_was_only_refreshed_or_recorded_anew(past: Past) -> No
         (_day(2), "hq", {1: {"online": True}, 2: {}}),
         (_day(3), "hq", {1: {"online": True}, 2: {"is_router": False}}),
     ]
-    write_days(past, days, anew=[_day(3)])
+    write_days(past, days, rebaselined=[_day(3)])
     assert _rows(past, "select device_id, online, is_router, last_changed_at, versions from devices order by all") == [
         (1, True, None, _day(1), 1),
         (2, None, False, _day(1), 2),
@@ -180,7 +180,7 @@ def test_a_pbx_without_devices_has_no_rows_in_devices(past: Past) -> None:
 
 
 def test_history_has_a_row_per_interval_in_which_nothing_tracked_changed(past: Past) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     ip, room = '["ip_address"]', '["extra.Room"]'
     assert _shown(past, "device_history", "model", "ip_address", "is_router", "extra") == [
         ("hq", 1, _day(1), _day(2), False, "added", "changed", "[]", "T46U", "10.0.0.1", None, None),
@@ -199,7 +199,7 @@ def test_history_has_a_row_per_interval_in_which_nothing_tracked_changed(past: P
 
 
 def test_changes_have_a_row_per_field_and_one_per_device_that_came_or_went(past: Past) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     ip, online, room = ("ip_address", "network"), ("online", "presence"), ("extra.Room", "other")
     came, one, two = (None, "lifecycle", None, None), "10.0.0.1", "10.0.0.2"
     columns = "changed_at, pbx, device_id, change, field, category, old_value, new_value, model, ip_address"
@@ -336,7 +336,7 @@ def test_a_change_after_a_device_was_recorded_anew_starts_from_that_row(past: Pa
         (_day(2), "hq", {1: {"is_router": False}}),
         (_day(3), "hq", {1: {"is_router": True}}),
     ]
-    write_days(past, days, anew=[_day(2)])
+    write_days(past, days, rebaselined=[_day(2)])
     question = "select changed_at, field, old_value, new_value from device_changes order by changed_at"
     assert _rows(past, question) == [(_day(1), None, None, None), (_day(3), "is_router", "false", "true")]
 
@@ -345,7 +345,7 @@ def test_a_change_after_a_device_was_recorded_anew_starts_from_that_row(past: Pa
 
 
 def test_snapshots_are_rebuilt_as_they_were_read(past: Past) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     names = ("model", "ip_address", "online", "is_router", "extra")
     assert _shown(past, "device_snapshots", *names) == [
         (pbx, f"{at:%Y%m%dT%H%M%S}", at, device, *(phone.get(name) for name in names))
@@ -451,7 +451,7 @@ def test_changes_of_a_day_and_a_week_are_those_of_the_devices(past: Past) -> Non
         (0.9, "hq", {1: {"online": True, "vendor": "Snom", "model": "D785"}, 2: {"vendor": "Snom"}, 4: {}}),
         (0.1, "hq", {1: {"online": True}, 2: {"vendor": "Snom"}, 4: {}}),
     ]
-    write_days(past, days, anew=[1.1], doubled=True)
+    write_days(past, days, rebaselined=[1.1], doubled=True)
     assert _rows(past, "select changes_24h, changes_7d from pbx_status") == [(5, 7)]
 
 
@@ -459,7 +459,7 @@ def test_changes_of_a_day_and_a_week_are_those_of_the_devices(past: Past) -> Non
 
 
 def test_devices_as_of_a_time_name_the_snapshot_that_knew_them(past: Past) -> None:
-    write_days(past, DAYS, anew=ANEW)
+    write_days(past, DAYS, rebaselined=REBASELINED)
     assert _shown(past, "devices_as_of('2026-11-05 00:00')", "model", "ip_address", "is_router", "extra") == [
         ("hq", 1, "20261104T060000", _day(4), "T46U", "10.0.0.2", False, None),
         ("hq", 3, "20261104T060000", _day(4), "D735", None, None, None),
@@ -497,15 +497,15 @@ Told = dict[str, list[tuple[datetime, Fleet]]]
 @given(READINGS, st.sets(st.integers(0, 8), max_size=2), st.booleans(), st.integers(0, 240))
 @settings(max_examples=25, deadline=None)
 def test_any_history_is_told_as_it_was(
-    connection: Past, readings: list[tuple[int, str, Fleet]], anew: set[int], doubled: bool, hour: int
+    connection: Past, readings: list[tuple[int, str, Fleet]], rebaselined: set[int], doubled: bool, hour: int
 ) -> None:
     at = _day(1, 0)
     days: list[tuple[datetime, str, Fleet]] = []
     for gap, pbx, fleet in readings:
         at += timedelta(hours=gap)
         days.append((at, pbx, fleet))
-    anew_at = {days[number][0] for number in anew if number < len(days)}
-    write_days(connection, days, anew=anew_at, doubled=doubled)
+    rebaselined_at = {days[number][0] for number in rebaselined if number < len(days)}
+    write_days(connection, days, rebaselined=rebaselined_at, doubled=doubled)
     told: Told = {}
     for at, pbx, fleet in days:
         told.setdefault(pbx, []).append((at, fleet))
@@ -518,7 +518,7 @@ def test_any_history_is_told_as_it_was(
     latest = _some((pbx, *readings[-1]) for pbx, readings in earlier.items() if readings)
     assert latest == _states(connection, f"devices_as_of('{then:%Y-%m-%d %H:%M}')", "taken_at")
     _assert_intervals(connection, told)
-    _assert_changes(connection, told, anew_at)
+    _assert_changes(connection, told, rebaselined_at)
     _assert_inventory(connection, told)
 
 
@@ -558,7 +558,7 @@ def _assert_intervals(past: Past, told: Told) -> None:
             assert there == sorted(expected.items())
 
 
-def _assert_changes(past: Past, told: Told, anew: set[datetime]) -> None:
+def _assert_changes(past: Past, told: Told, rebaselined: set[datetime]) -> None:
     """Applied to the state before, the changes give the state after."""
     question = "select pbx, changed_at, device_id, change, field, old_value, new_value from device_changes"
     found: dict[tuple[str, datetime], list[list[Any]]] = {}
@@ -569,7 +569,7 @@ def _assert_changes(past: Past, told: Told, anew: set[datetime]) -> None:
         ever: set[int] = set()
         for at, fleet in readings:
             after = {device: _texts(phone) for device, phone in fleet.items()}
-            if at in anew:
+            if at in rebaselined:
                 state.update((device, after[device]) for device in state.keys() & after.keys())
             for change in found.pop((pbx, at), []):
                 _apply(state, change, after, ever)

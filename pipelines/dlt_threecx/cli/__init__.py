@@ -22,7 +22,7 @@ COMMANDS = {
     "diff": ("dlt_threecx.cli.commands.diff:diff", "What is different between two times."),
     "history": ("dlt_threecx.cli.commands.history:history", "The story of one device."),
     "findings": ("dlt_threecx.cli.commands.findings:findings", "What somebody should look at."),
-    "verify": ("dlt_threecx.cli.commands.verify:verify", "Tell whether the history is what was written."),
+    "verify": ("dlt_threecx.cli.commands.verify:verify", "Check that nobody edited the history."),
     "evidence": (
         "dlt_threecx.cli.commands.evidence:evidence",
         "Pack the devices of a time with the proof behind them.",

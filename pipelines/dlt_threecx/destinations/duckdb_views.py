@@ -1,4 +1,4 @@
-"""The views and macros in a DuckDB file, compared with those of this release, and made anew where they differ."""
+"""The views and macros in a DuckDB file, compared with those of this release, and made again where they differ."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Lake(Destination):
         self.refresh()
 
     def refresh(self) -> None:
-        """Lists the files anew."""
+        """Lists the files again."""
         self._connection, self._tables = _opened(self._location)
 
     def factory(self) -> Any:

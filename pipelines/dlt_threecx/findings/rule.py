@@ -10,7 +10,7 @@ from typing import NamedTuple
 __all__ = ["SEVERITIES", "Rule", "parsed_rule", "rules"]
 
 SEVERITIES = ("info", "low", "medium", "high")
-"""From what is good to know to what should be mended today."""
+"""From good to know to fix today."""
 
 _FOLDER = Path(__file__).parent / "rules"
 _FIELD = re.compile(r"-- (title|severity|reason|action): (.+)")

@@ -68,8 +68,8 @@ def load_waivers(project: Path) -> list[Waiver]:
 
 
 def _waiver(file: str, number: int, entry: Mapping[str, Any]) -> Waiver:
-    def wrong(what: str, mend: str) -> SettingsError:
-        return SettingsError(f"{file}, waiver {number}", what, mend)
+    def wrong(what: str, do: str) -> SettingsError:
+        return SettingsError(f"{file}, waiver {number}", what, do)
 
     for key in entry:
         if key not in _KEYS:

@@ -19,7 +19,7 @@ from dlt_threecx.tables import DEVICE_COLUMNS
 __all__ = ["ROW_FORMAT", "DeviceHash", "canonical", "canonical_json", "fingerprint_part"]
 
 ROW_FORMAT = 1
-"""Number of the format below. With another number every device is recorded anew, and none counts as changed."""
+"""Number of the format below. With another number every device is rebaselined, and none counts as changed."""
 
 FINGERPRINT_MODULUS = 2**128
 

@@ -121,7 +121,7 @@ class Loader:
             raise DestinationError(
                 f"load of {what}",
                 f"the destination failed ({first_line(_root(error))})",
-                "No view shows any of it. Mend the destination and run again: that finishes this load first. "
+                "No view shows any of it. Repair the destination and run again: that finishes this load first. "
                 f"To give it up, delete {self._pipeline.working_dir}",
             ) from error
         self.destination.refresh()

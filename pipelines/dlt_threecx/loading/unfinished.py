@@ -1,6 +1,6 @@
 """What a killed run leaves in dlt's folder, and what of it still counts.
 
-dlt finishes a package that was extracted or normalized completely. It stumbles over one that the destination has
+dlt finishes a package that was extracted or normalized completely. It fails on one that the destination has
 already, when the run died before dlt could note that; and it never removes what was half made.
 """
 

@@ -25,7 +25,7 @@ class Rules:
     """When a PBX has a problem."""
 
     attempts: int = 3
-    """So many failed attempts in a row are a problem."""
+    """From this number of failed attempts in a row on, it is a problem."""
     max_age: timedelta = timedelta(hours=26)
     """Without a complete snapshot for longer than this, a PBX has a problem."""
 

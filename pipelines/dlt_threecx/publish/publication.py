@@ -158,7 +158,7 @@ def _is_up_to_date(manifest: _Manifest, folder: Path, now: Published, wants_parq
 
 
 def _usable_copy(history: History, folder: Path, staged: Path, made: str, *, is_ours: bool) -> Heads | None:
-    """Copies the published file to `staged` and returns its heads; None, and no file, when it has to be made anew.
+    """Copies the published file to `staged` and returns its heads; None, and no file, when it has to be made again.
 
     Read as bytes: a reader that opened the file for writing would keep DuckDB out.
     Raises DestinationError when the file is not a published copy: it is not ours to replace.

@@ -12,7 +12,7 @@ from dlt_threecx.queries.device_lookup import device_text
 __all__ = ["ChangeGroup", "FieldChange", "Values", "change_groups"]
 
 EXAMPLES = 5
-"""So many devices of a cause are named."""
+"""This many devices of a cause are named."""
 
 
 class FieldChange(NamedTuple):

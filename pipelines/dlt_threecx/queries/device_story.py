@@ -12,7 +12,7 @@ from dlt_threecx.queries.told_change import told_change
 
 __all__ = ["SAME_COLUMNS", "Elsewhere", "Event", "elsewhere", "events", "macs_of"]
 
-_ANEW = "stored again, the device did not change"
+_STORED_AGAIN = "stored again, the device did not change"
 _TOLD = ("mac", "vendor", "model", "firmware_version", "ip_address", "dn_number", "dn_name")
 """Columns in which a device that comes or comes back is described."""
 
@@ -47,7 +47,7 @@ def events(intervals: Sequence[Mapping[str, Any]], changes: Iterable[Mapping[str
     for interval in intervals:
         kind, at = str(interval["opened_by"]), interval["valid_from"]
         if kind == "rebaselined":
-            what = _ANEW
+            what = _STORED_AGAIN
         elif kind == "changed":
             what = "; ".join(changed.get(at, []))
         elif before is None:

@@ -36,7 +36,7 @@ VIEW_COLUMNS: dict[str, dict[str, str]] = {
         "first_seen_at": "the first snapshot that had the device",
         "last_changed_at": "the last snapshot in which it was added, changed or came back",
         "last_confirmed_at": "the latest complete snapshot of its PBX",
-        "versions": "versions it has had so far, those recorded anew included",
+        "versions": "versions it has had so far, rebaselined ones included",
     },
     "device_history": {
         "valid_from": "the snapshot from which the device was so",

@@ -32,7 +32,7 @@ from dlt_threecx.source.errors import ExitCode
 __all__ = ["findings"]
 
 EXAMPLES_SHOWN = 10
-"""A table shows so many devices of a rule, unless the rule was asked for."""
+"""A table shows this many devices of a rule, unless the rule was asked for."""
 
 _COLUMNS = ("rule", "severity", "pbx", "device_id", "dn_number", "dn_name", "mac", "detail", "since")
 _RULES = {rule.id: rule for rule in rules()}

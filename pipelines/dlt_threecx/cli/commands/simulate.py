@@ -37,7 +37,7 @@ MOST_TOLD = 20
     "--pbx",
     multiple=True,
     metavar="NAME|NUMBER",
-    help="Several PBXs, by name, or so many that are called pbx0001 and so on; without it there is one.",
+    help="Several PBXs: their names, or a number of PBXs called pbx0001 and so on. Default: one.",
 )
 @click.option("--fault", type=click.Choice(list(FAULTS)), metavar="NAME", help="Misbehave: see the list below.")
 @click.option(

@@ -1,4 +1,4 @@
-"""`threecx verify`: tells whether the history is what was written."""
+"""`threecx verify`: checks that nobody edited the history."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _WRONG = ("snapshot_id", "device_id", "field", "what")
 def verify(
     at: datetime | None, head: str | None, pbx: tuple[str, ...], location: HistoryLocation, output: Output
 ) -> int:
-    """Tell whether the history is what was written.
+    """Check that nobody edited the history.
 
     Replays the log of versions against the ledger: each device against its hash, each snapshot against its
     fingerprint, each row of the ledger against the chain. It names the first snapshot, device and field that
