@@ -128,8 +128,10 @@ LEDGER: tuple[TableColumn, ...] = (
     TableColumn("removed", "bigint", "devices that are gone"),
     TableColumn("returned", "bigint", "devices that are back"),
     TableColumn("refreshed", "bigint", "devices in which only volatile fields changed"),
-    TableColumn("rebaselined", "bigint", "devices stored again because the shape, key or format moved"),
-    TableColumn("accepted", "text", "guards that were overruled, comma-separated"),
+    TableColumn(
+        "rebaselined", "bigint", "devices stored again because the API, the key or the format changed, not the phone"
+    ),
+    TableColumn("accepted", "text", "checks that were overruled with --accept, comma-separated"),
     TableColumn("because", "text", "the reason given for it"),
     TableColumn("pbx_version", "text", "`X-3CX-Version` of the answers"),
     TableColumn("shape", "text", "JSON: property path to JSON type, everything ever seen on this PBX"),

@@ -91,8 +91,9 @@ def _dictionary(found: Described) -> Iterator[str]:
     for name, columns in found.items():
         yield from (f"## {_called(name)}", "", f"{purpose(name)[0].upper()}{purpose(name)[1:]}.", "")
         if name in MACROS:
-            yield f"Ask it like a table: `from {name}('2026-11-03 07:00')`. Its schema has to be the current one, as it"
-            yield "is in `threecx sql`; elsewhere say `use threecx;` first."
+            yield f"Ask it like a table, from any schema: `from threecx.{name}('2026-11-03 07:00')`. In DuckDB a file"
+            yield "that is attached under another name than its own needs that name as a second argument:"
+            yield "`catalog := 'other'`."
             yield ""
         shared = [column for column in columns if column in _DEVICE_COLUMNS]
         if any(columns[column] != types[column] for column in shared) or len(shared) < len(_DEVICE_COLUMNS):

@@ -86,7 +86,7 @@ class Destination(ABC):
         """What dlt takes as the destination of a pipeline."""
 
     def refresh(self) -> None:  # noqa: B027  most see at once what was loaded
-        """Takes notice of what was loaded."""
+        """Sees what was loaded since it was opened."""
 
     @abstractmethod
     def has_table(self, name: str) -> bool:

@@ -17,7 +17,7 @@ LAKE = "filesystem"
 """The destination that is files in a folder or a bucket."""
 
 POSTGRES = "postgres"
-"""The only database whose own ways are known here."""
+"""The database server that has a class of its own."""
 
 
 @dataclass(frozen=True)

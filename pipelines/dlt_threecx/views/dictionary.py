@@ -23,7 +23,7 @@ _TABLE_PURPOSES = {
 
 _DLT_COLUMNS = {
     "_dlt_load_id": "the package of dlt that brought the row; it counts once `_dlt_loads` has it with status 0",
-    "_dlt_id": "made up by dlt",
+    "_dlt_id": "random id that dlt adds",
 }
 
 _SNAPSHOT = {"snapshot_id": "names the snapshot; sorts by time", "taken_at": "the moment the snapshot stands for"}
@@ -74,7 +74,7 @@ VIEW_COLUMNS: dict[str, dict[str, str]] = {
     },
     "pbx_status": {
         "last_attempt_at": "begin of the last attempt",
-        "last_status": "what became of it: complete, refused or failed",
+        "last_status": "its result: complete, refused or failed",
         "last_reason": "why it was refused or failed, in one word",
         "last_detail": "the same in a sentence",
         "last_complete_at": "the latest complete snapshot",

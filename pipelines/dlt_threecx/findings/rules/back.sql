@@ -1,6 +1,6 @@
 -- title: Phone that is back after two weeks
 -- severity: info
--- reason: It came back in the last 30 days after having been gone for 14 days or more.
+-- reason: It came back in the last 30 days. Before that it was gone for 14 days or more.
 -- action: Check that it is where it should be, and who has it.
 select m.pbx, m.device_id, m.observed_at as since,
     'gone from ' || strftime(m.before_at at time zone 'UTC', '%Y-%m-%d')

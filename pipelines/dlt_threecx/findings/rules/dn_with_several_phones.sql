@@ -1,6 +1,7 @@
 -- title: Extension with several phones
 -- severity: info
--- reason: All of them ring, and each can hear the voicemail. It is meant so, or an old phone was not taken away.
+-- reason: All of them ring, and each can hear the voicemail. This may be intended, or an old phone was
+-- not removed.
 -- action: Remove the phones that are not used.
 select o.pbx, o.device_id, o.dn_number || ' has ' || o.phones || ' phones' as detail,
     greatest(o.since, max(case when o.place = 2 then o.since end) over (partition by o.pbx, o.dn_number)) as since

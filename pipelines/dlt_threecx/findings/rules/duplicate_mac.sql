@@ -1,8 +1,8 @@
 -- title: The same MAC address twice in a PBX
 -- severity: medium
--- reason: One phone is set up twice: both entries provision it, and the last one wins. DECT bases, whose handsets share
--- an address, are left out; where the API does not say what is DECT, by their model.
--- action: Find out which entry the phone uses and delete the other.
+-- reason: One phone is set up twice: both entries provision it, and the last one wins. DECT devices are left out, because
+-- the handsets of a base share its address. Where the API does not say what is DECT, the model decides.
+-- action: Find out which entry the phone uses, and delete the other.
 select o.pbx, o.device_id, o.mac || ' is also of device ' || case
         when o.device_id = o.lowest then o.highest else o.lowest end as detail,
     greatest(o.since, max(case when o.place = 2 then o.since end) over (partition by o.pbx, o.mac)) as since

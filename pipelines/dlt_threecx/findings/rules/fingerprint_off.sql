@@ -1,6 +1,6 @@
--- title: Changes of passwords are not seen
+-- title: Password changes are not recorded
 -- severity: info
--- reason: Without a fingerprint_key neither a web password that was changed nor one that phones share can be seen.
+-- reason: Without a fingerprint_key nobody can see that a web password was changed, or that phones share one.
 -- action: Set fingerprint_key in .dlt/secrets.toml to a long random text, and keep it.
 select l.pbx, cast(null as bigint) as device_id, 'no fingerprint_key' as detail,
     min(case when l.last_with is null or l.taken_at > l.last_with then l.taken_at end) as since

@@ -1,6 +1,6 @@
 -- title: Firmware is behind
 -- severity: medium
--- reason: There is newer firmware for this phone; the older keeps the faults and holes that the newer closes.
+-- reason: There is newer firmware for this phone. It fixes faults and security holes of the one that is running.
 -- action: Update it in the console, under Phones.
 select p.pbx, p.device_id, p.since,
     'runs ' || coalesce(p.firmware_version, 'unknown firmware') || case

@@ -1,9 +1,9 @@
 -- title: MAC address of another maker
 -- severity: medium
--- reason: The address belongs to another maker of phones than the one that the phone claims: it is not what it says, or
--- its address is made up. Only prefixes of the makers below are known; they are from the IEEE registry, October 2026.
+-- reason: The address belongs to another maker than the phone names. The phone is not what it says, or its address is
+-- made up. Only the address ranges of the usual makers are known, from the IEEE registry of October 2026.
 -- action: Look at the phone.
-select p.pbx, p.device_id, p.since, p.vendor || ' with ' || p.mac || ', which is of ' || m.maker as detail
+select p.pbx, p.device_id, p.since, p.vendor || ' with ' || p.mac || ', which belongs to ' || m.maker as detail
 from {while v.mac = p.mac and v.vendor = p.vendor} p
 join (
     values

@@ -1,6 +1,7 @@
 -- title: The same MAC address on several PBXs
 -- severity: medium
--- reason: A phone belongs to one PBX. It was moved and its old entry stayed, or somebody set it up elsewhere.
+-- reason: A phone belongs to one PBX. It was moved and its old entry was not deleted, or somebody set it up
+-- twice.
 -- action: Delete it on the PBX that it has left.
 select o.pbx, o.device_id, o.mac || ' is also on ' || case
         when o.pbx = o.lowest then o.highest else o.lowest end as detail,

@@ -1,6 +1,6 @@
--- title: Not the firmware that its model mostly runs
+-- title: Other firmware than most phones of its model
 -- severity: low
--- reason: Phones of one model with different firmware behave differently, and a roll-out may have stopped half-way.
+-- reason: Phones of one model with different firmware behave differently, and an update may have stopped half-way.
 -- action: Bring all phones of the model to one firmware.
 select o.pbx, o.device_id, greatest(o.since, u.since) as since,
     'runs ' || o.firmware_version || ', but ' || u.phones || ' of ' || u.all_phones || ' ' || o.model || ' run '

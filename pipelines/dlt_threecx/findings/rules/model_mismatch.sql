@@ -1,6 +1,6 @@
 -- title: Another model than its template
 -- severity: medium
--- reason: The PBX found another model than the one it was set up for; keys and screen do not fit.
+-- reason: The phone is another model than the one that it was set up as. Its keys and screen do not fit.
 -- action: Choose the right template in the console, under Phones.
 select p.pbx, p.device_id, p.since,
     coalesce(nullif(p.model, ''), 'another model') || ' instead of '

@@ -1,6 +1,6 @@
 -- title: Rare model
 -- severity: info
--- reason: Of 50 phones or more on this PBX at most two are of this model: a left-over, a trial, or somebody's own.
+-- reason: This PBX has 50 phones or more, and at most two of this model. It may be left over, a trial, or somebody's own.
 -- action: Check whose it is; replace it if it is not meant to be there.
 select o.pbx, o.device_id, o.since, o.model || ': ' || m.phones || ' of ' || a.phones || ' phones' as detail
 from {while v.model = p.model} o

@@ -1,6 +1,6 @@
 -- title: Redirection entry that ends within 30 days
 -- severity: low
--- reason: After it a phone that is reset does not find its PBX by itself any more.
+-- reason: After that day a phone that is reset no longer finds its PBX by itself.
 -- action: Provision the phone again; that renews the entry at its maker.
 select p.pbx, p.device_id, greatest(p.since, p.rps_expires_at - interval '30 days') as since,
     case when p.rps_expires_at <= current_timestamp then 'ended on ' else 'ends on ' end

@@ -1,7 +1,7 @@
 -- title: User agent of another model or firmware
 -- severity: medium
--- reason: What registers does not call itself what the PBX provisioned: another phone or a soft phone uses the account,
--- or an update did not arrive.
+-- reason: The phone that registers names another model or firmware than the PBX has set up. Another phone or a softphone
+-- uses the account, or an update did not arrive.
 -- action: Look at the phone; change the extension's password if it is not the one that should be there.
 select p.pbx, p.device_id, p.since,
     concat_ws(' ', p.user_agent, 'instead of', nullif(p.model, ''), nullif(p.firmware_version, '')) as detail

@@ -1,7 +1,7 @@
 -- title: Web password that is a year old
 -- severity: low
--- reason: For 365 days it was not seen to change; since then it may have been read by many.
--- action: Let the console make a new one.
+-- reason: It has not changed for 365 days. Many people may have read it in that time.
+-- action: Create a new one in the console.
 select c.pbx, c.device_id,
     'unchanged since ' || strftime(c.changed_at at time zone 'UTC', '%Y-%m-%d') || ', at least' as detail,
     c.changed_at + interval '365 days' as since

@@ -1,7 +1,7 @@
 -- title: Web password that other phones have, too
 -- severity: high
--- reason: Whoever learns it from one phone can change all of them.
--- action: Let the console make a new one for each phone.
+-- reason: Whoever reads it on one phone can change the settings of all of them.
+-- action: Create a new one for each phone in the console.
 select o.pbx, o.device_id, 'the same on ' || o.phones || ' phones' as detail,
     greatest(o.since, max(case when o.place = 2 then o.since end) over (partition by o.phone_web_password_fp)) as since
 from (

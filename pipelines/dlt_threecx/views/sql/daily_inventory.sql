@@ -12,7 +12,7 @@ with log as (
     from {schema}device_versions v
     where {is_complete}
 ), states as (
-    -- also of two copies of a row only the second is followed by another day
+    -- of two copies of a row, only the second is followed by another day
     select
         l.pbx,
         l.day,

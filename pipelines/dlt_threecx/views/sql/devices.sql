@@ -10,7 +10,7 @@ with latest as (
     where {is_complete}
     group by v.pbx, v.device_id
 ), counted as (
-    -- apart, because it costs more than all the rest, and only who asks for it
+    -- apart from the rest: it costs most, and only queries that ask for it pay for it
     select v.pbx, v.device_id, count(distinct v.observed_at) as versions
     from {schema}device_versions v
     where v.change not in ('removed', 'refreshed') and {is_complete}
