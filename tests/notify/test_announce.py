@@ -182,3 +182,10 @@ def test_the_command_sends_a_message_for_each_pbx_and_tests_the_addresses(
     hook.is_dead = False
     assert exit_code_of(cli, args) == 0
     assert titles(hook) == ["threecx: hq refused"]
+
+
+def test_a_pbx_that_nobody_knows_is_exit_2(tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str]) -> None:
+    project = Project(tmp_path, hook)
+    args = ["notify", "--project", str(tmp_path), "--db", str(project.location.db)]
+    assert exit_code_of(cli, [*args, "--pbx", "typo"]) == 2
+    assert exit_code_of(cli, [*args, "--pbx", "h*"]) == 0

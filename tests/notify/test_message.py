@@ -52,19 +52,19 @@ def test_findings_and_changes_are_lines_that_name_the_device() -> None:
     assert text.title == "threecx: 1 new finding, 1 device change (hq)"
     assert text.body == (
         "New findings:\nhigh · weak_password · hq · 101 Ann (Id 7) · too short\n\n"
-        "Changes:\nhq · 101 Ann (Id 7) · ip_address: a → b"
+        "Changes:\nhq · 101 Ann · ip_address: a → b"
     )
 
 
 def test_a_rotated_secret_is_named_without_its_fingerprints() -> None:
     rotated = change(NOW, category="secret", field="phone_web_password_fp", old_value="0123456789abcdef")
     body = message([news("hq", changes=[rotated])], PROJECT).body
-    assert body == "Changes:\nhq · 101 Ann (Id 7) · phone_web_password: changed"
+    assert body == "Changes:\nhq · 101 Ann · phone_web_password: changed"
 
 
 def test_names_from_the_pbx_stay_on_their_line_and_steer_no_terminal() -> None:
     body = message([news("hq", changes=[change(NOW, dn_name="Ann\n\x1b[31mhq: refused")])], PROJECT).body
-    assert body == "Changes:\nhq · 101 Ann [31mhq: refused (Id 7) · ip_address: a → b"
+    assert body == "Changes:\nhq · 101 Ann [31mhq: refused · ip_address: a → b"
 
 
 def test_a_long_message_fits_a_chat_and_says_where_the_rest_is() -> None:

@@ -1,6 +1,7 @@
 """Runs that a dead man's switch hears of."""
 
 import logging
+import signal
 
 import pytest
 
@@ -43,10 +44,14 @@ def test_a_switch_that_is_not_there_changes_nothing_and_its_address_is_in_no_log
     assert SECRET not in caplog.text
 
 
-def test_an_interrupted_run_calls_130(hook: Hook) -> None:
-    with pytest.raises(KeyboardInterrupt), Ping(f"http://{hook.host}"):
-        raise KeyboardInterrupt
-    assert [post.path for post in hook.posts] == ["/start", "/130"]
+def test_a_run_that_is_stopped_calls_with_the_code_of_its_signal(hook: Hook) -> None:
+    class Terminated(KeyboardInterrupt):
+        signal_code = signal.SIGTERM
+
+    for stopped in (KeyboardInterrupt, Terminated):
+        with pytest.raises(stopped), Ping(f"http://{hook.host}"):
+            raise stopped
+    assert [post.path for post in hook.posts] == ["/start", "/130", "/start", "/143"]
 
 
 def test_a_ping_url_of_another_kind_is_refused_without_being_quoted() -> None:

@@ -32,8 +32,8 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
         with _terminable():
             code = group.main(args, prog_name="threecx", standalone_mode=False)
     except click.Abort as abort:
-        # dlt has a handler of its own while it loads, which notes the signal.
-        if isinstance(abort.__cause__, _Terminated) or getattr(abort.__cause__, "signal_code", None) == signal.SIGTERM:
+        # dlt has a handler of its own while it loads, which notes the signal in the same way.
+        if getattr(abort.__cause__, "signal_code", None) == signal.SIGTERM:
             stderr.error("stopped by SIGTERM: what was not loaded yet is not in the history. Run it again")
             return ExitCode.TERMINATED
         stderr.error("interrupted")
@@ -69,6 +69,8 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM arrived: everything ends as it does after Ctrl-C."""
+
+    signal_code = signal.SIGTERM
 
 
 @contextmanager

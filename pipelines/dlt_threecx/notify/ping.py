@@ -7,6 +7,7 @@ after a code other than 0, and when it hears nothing for too long. The address i
 from __future__ import annotations
 
 import logging
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -52,8 +53,7 @@ class Ping:
         if isinstance(error, ThreecxError):
             self._code, self._text = error.exit_code, str(error)
         elif error is not None:
-            is_stopped = not isinstance(error, Exception)
-            self._code, self._text = (ExitCode.INTERRUPTED, "interrupted") if is_stopped else (ExitCode.BUG, "a bug")
+            self._code, self._text = _end(error)
         self._call(str(int(self._code)), self._text)
 
     def _call(self, what: str, text: str = "") -> None:
@@ -69,6 +69,13 @@ class Ping:
         except (OSError, HTTPException, ValueError) as error:
             why = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
             _log.warning("the address in ping_url was not reached (%s)", why)
+
+
+def _end(error: BaseException) -> tuple[ExitCode, str]:
+    """Of a run that was stopped, or that met a bug."""
+    if getattr(error, "signal_code", None) == signal.SIGTERM:
+        return ExitCode.TERMINATED, "stopped by SIGTERM"
+    return (ExitCode.BUG, "a bug") if isinstance(error, Exception) else (ExitCode.INTERRUPTED, "interrupted")
 
 
 def _line(result: SyncResult) -> str:

@@ -10,10 +10,10 @@ from functools import partial
 import click
 
 from dlt_threecx.cli import stderr
+from dlt_threecx.cli.freshness import chosen_pbxs
 from dlt_threecx.cli.options import talking, with_location, with_pbx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
-from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.notify.announce import announce
 from dlt_threecx.notify.message import Message
 from dlt_threecx.notify.receivers import Receiver, apprise_receivers
@@ -65,13 +65,15 @@ def notify(each: bool, dry_run: bool, test: bool, pbx: tuple[str, ...], location
         unreached = [receiver.name for receiver in receivers if not receiver.deliver(_TEST)]
     else:
         shown: list[Receiver] = [_Stdout(receiver.key, receiver.name) for receiver in receivers]
+        with open_history(location) as history:
+            chosen = chosen_pbxs(history, location, pbx)
         unreached = announce(
             shown if dry_run else receivers,
             partial(open_history, location),
-            WorkFolder(location).path / "notify",
+            location.work_folder / "notify",
             location.project,
             run,
-            pbxs=pbx or load_pbx_names(location.project, os.environ),
+            pbxs=chosen or load_pbx_names(location.project, os.environ),
             each=each,
             keeps_cursor=dry_run,
         )
