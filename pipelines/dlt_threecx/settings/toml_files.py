@@ -27,6 +27,8 @@ def read_settings(project: Path, name: str) -> dict[str, Any]:
         raise SettingsError(file, "it is no UTF-8 text", "Save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(file, f"it is no valid TOML: {error}", "Correct that line") from error
+    except RecursionError:
+        raise SettingsError(file, "its lists or tables lie too deep in each other", "Correct it") from None
 
 
 def table(parent: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
