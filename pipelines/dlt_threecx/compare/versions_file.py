@@ -78,7 +78,7 @@ class VersionsFile:
         return Written(counts, seal)
 
     def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
-        """Writes versions; gives their part of the seal."""
+        """Writes versions; returns their part of the seal."""
         changes = [change for change, _ in verdicts]
         changed_fields = [_json(tuple(fields)) for _, fields in verdicts]
         given: dict[str, Any] = {

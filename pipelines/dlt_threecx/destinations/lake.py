@@ -1,6 +1,6 @@
 """A history in files: Parquet, Delta Lake or Iceberg, in a folder or a bucket that dlt's `filesystem` reaches.
 
-DuckDB reads them, through the connection that dlt gives it. A log that only grows has no deleted rows, so the files
+DuckDB reads them, through a connection of dlt. A log that only grows has no deleted rows, so the files
 that a Delta or Iceberg table names are all there is to read.
 """
 

@@ -18,7 +18,7 @@ _WHILE = re.compile(r"\{while ([^{}]+)\}")
 
 
 class Rule(NamedTuple):
-    """One rule; its query gives `pbx`, `device_id`, `detail` and `since`."""
+    """One rule; its query returns `pbx`, `device_id`, `detail` and `since`."""
 
     id: str
     title: str

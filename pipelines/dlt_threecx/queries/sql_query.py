@@ -1,4 +1,4 @@
-"""A question to the history, put together from fixed SQL; what a user gives is bound, never written in."""
+"""A question to the history, put together from fixed SQL; values from a user are bound, never written in."""
 
 from __future__ import annotations
 

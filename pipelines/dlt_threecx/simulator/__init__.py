@@ -1,4 +1,4 @@
-"""A 3CX on loopback: its token endpoint and its list of SIP devices, with a fleet behind it that lives.
+"""A 3CX on loopback: its token endpoint and its list of SIP devices, with a fleet behind it that changes.
 
 ```python
 fleet = Fleet(devices=500)

@@ -14,7 +14,7 @@ __all__ = ["Fleet"]
 
 
 class Fleet(Roster):
-    """A roster in the shape of a release, which lives from day to day."""
+    """A roster in the shape of a release, which changes from day to day."""
 
     def __init__(self, devices: int = 500, seed: int = 1, shape: str = "20.0.4", *, record: bool = False) -> None:
         """`record` keeps every state that the fleet was in, see `states`."""
