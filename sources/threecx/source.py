@@ -92,6 +92,9 @@ def threecx_source(
         allow_http=allow_http,
     )
 
+    if not verify_tls and settings.base_url.startswith("https"):
+        logger.warning(f"verify_tls = false: anybody between here and {settings.base_url} can read the API key")
+
     # The command threecx keeps the settings of several PBXs where dlt looks for this argument: [sources.threecx.pbx].
     name = PBX if pbx.startswith("{") else pbx
 
