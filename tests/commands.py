@@ -67,7 +67,7 @@ def threecx(*args: str, folder: Path, stdin: str = "", **environ: str) -> Ran:
         pytest.MonkeyPatch.context() as patch,
         _fresh_logging(),
     ):
-        for name, value in {"COLUMNS": "100", **environ}.items():
+        for name, value in {"COLUMNS": "300", **environ}.items():
             patch.setenv(name, value)
         patch.chdir(folder)
         for name, stream in zip(("stdin", "stdout", "stderr"), streams, strict=True):
