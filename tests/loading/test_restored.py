@@ -27,6 +27,11 @@ DAMAGE = {
     "a load is hidden": [
         ("update threecx._dlt_loads set status = 1 where load_id = (select min(load_id) from threecx._dlt_loads)")
     ],
+    "everything is gone": [
+        "delete from threecx.device_versions",
+        "delete from threecx.snapshots",
+        "delete from threecx._dlt_loads",
+    ],
     "a ledger row is gone": [
         ("delete from threecx.snapshots where snapshot_id = (select min(snapshot_id) from threecx.snapshots)")
     ],

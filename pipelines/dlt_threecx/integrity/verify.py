@@ -1,4 +1,4 @@
-"""Proof: replays the log of versions against the ledger, and names the first thing that disagrees.
+"""Replays the log of versions against the ledger, and names the first thing that disagrees.
 
 For each PBX, in order of time: every version must hash to its row_version, every snapshot must add up to its
 fingerprint and its counts, and every row of the ledger must be chained to the one before it. Over all PBXs, every run
@@ -83,6 +83,8 @@ def verify(
     counts = {name: rows for name, rows in _counts(log) if not pbxs or name in pbxs}
     if of_all is not None and not counts and not pbxs:
         counts = dict.fromkeys([row[0] for row in log.rows("select distinct pbx from device_versions")[1]] or ["?"], 0)
+    if remembered is not None and until is None and (not pbxs or remembered.pbx in pbxs):
+        counts.setdefault(remembered.pbx, 0)
     wrong = _wrong_hashes(log, list(counts))
     for names in _batches(counts):
         for verdict in _replayed(log, names, until, wrong, progress):
@@ -106,11 +108,13 @@ def _counts(log: Log) -> Iterator[tuple[str, int]]:
 
 def _batches(counts: Mapping[str, int]) -> Iterator[list[str]]:
     batch: list[str] = []
-    for name in counts:
-        if batch and sum(counts[other] for other in batch) + counts[name] > _LEDGER_ROWS:
+    size = 0
+    for name, rows in counts.items():
+        if batch and size + rows > _LEDGER_ROWS:
             yield batch
-            batch = []
+            batch, size = [], 0
         batch.append(name)
+        size += rows
     if batch:
         yield batch
 
