@@ -60,7 +60,7 @@ def test_six_syncs_publish_and_eight_are_killed_while_others_read(rig: Rig) -> N
     assert [path.name for path in folder.iterdir() if path.name.endswith(".new")] == []
     with duckdb.connect(str(rig.db), read_only=True) as history, copied(folder) as copy:
         history.execute("set TimeZone = 'UTC'")
-        history.execute("use threecx.threecx")
+        history.execute(f"use {rig.db.stem}.threecx")
         for relation in RELATIONS[2:]:
             assert rows_of(copy, relation) == rows_of(history, relation), relation
 
