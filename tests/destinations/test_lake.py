@@ -117,7 +117,7 @@ def test_commands_answer_from_files_and_write_none(tmp_path: Path) -> None:
     environ = lake_environ(tmp_path / "lake", "parquet")
     with Simulator(Fleet(devices=5)) as pbx:
         ran = threecx("sync", folder=tmp_path, **settings_of(pbx), **environ)
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, "A new history begins: destination 'filesystem', dataset threecx\n")
     files = {path: path.read_bytes() for path in (tmp_path / "lake").rglob("*") if path.is_file()}
     assert {path.stat().st_mode & 0o077 for path in files} == {0}
     assert not any(b"pw-secret" in content for content in files.values())
