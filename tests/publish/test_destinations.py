@@ -28,7 +28,6 @@ def test_postgresql_publishes_what_duckdb_publishes(tmp_path: Path, monkeypatch:
             with duckdb.connect(str(here.db)) as history:
                 history.execute("set TimeZone = 'UTC'")
                 history.execute("use threecx.threecx")
-                history.execute("alter table _dlt_loads add column schema_name varchar")
                 server.copy(history)
             server.execute(*view_statements("postgres", "threecx"))
             done = published(location, tmp_path / "bi")
