@@ -140,5 +140,35 @@ def test_commands_answer_from_files_and_write_none(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("table_format", FORMATS, indirect=True)
+def test_a_query_reads_no_file_but_those_of_the_dataset(rig: Rig, table_format: TableFormat) -> None:
+    _synced(rig, table_format)
+    lake, location = rig.project.parent / "lake", HistoryLocation(rig.db, destination="filesystem", project=rig.project)
+    (other := lake / "other.csv").write_text("name\nforeign")
+    with open_history(location) as history:
+        assert list(history.query("select count(*) as n from devices")[1]) == [(40,)]
+        for sql in (
+            f"select * from read_text('{other}')",
+            f"select * from '{other}'",
+            f"select * from read_text('{lake}/threecx/../other.csv')",
+            f"select * from glob('{lake}/*')",
+            "select * from read_text('/proc/self/environ')",
+            "select * from location",
+        ):
+            for ask in (history.query, history.arrow_query):
+                with pytest.raises(QueryError):
+                    ask(sql)
+        for setting in ("enable_external_access", "lock_configuration", "allowed_paths"):
+            with pytest.raises(QueryError, match="configuration has been locked"):
+                history.rows(f"reset {setting}")
+
+
+def test_a_bucket_is_read_through_the_file_system_of_dlt(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", "memory://phones")
+    location = HistoryLocation(rig.db, destination="filesystem", project=rig.project)
+    assert _synced(rig, "parquet")[0].error is None
+    assert _asked(location, "select count(*) from devices") == [(40,)]
+
+
 def test_parquet_is_the_default() -> None:
     assert RunConfig().table_format == "parquet"

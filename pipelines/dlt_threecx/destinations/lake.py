@@ -1,6 +1,6 @@
 """A history in files: Parquet, Delta Lake or Iceberg, in a folder or a bucket that dlt's `filesystem` reaches.
 
-DuckDB reads them, through a connection of dlt. A log that only grows has no deleted rows, so the files
+DuckDB reads them, in a bucket through the file system of dlt. A log that only grows has no deleted rows, so the files
 that a Delta or Iceberg table names are all there is to read.
 """
 
@@ -41,7 +41,7 @@ class Lake(Destination):
 
     def refresh(self) -> None:
         """Lists the files again."""
-        self._connection, self._tables = _opened(self._location)
+        self._connection, self._files = _opened(self._location)
 
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline."""
@@ -49,7 +49,7 @@ class Lake(Destination):
 
     def has_table(self, name: str) -> bool:
         """Whether the table has files yet."""
-        return name in self._tables
+        return name in self._files
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Row]:
         """The rows of a query, some thousands at a time."""
@@ -70,11 +70,11 @@ class Lake(Destination):
 
 
 class LakeHistory(DuckDbHistory):
-    """The history in files, to read only."""
+    """The history in files, to read only, from where no other file can be read."""
 
     def __init__(self, location: HistoryLocation) -> None:
-        connection, tables = _opened(location)
-        if not {*TABLES, LOADS} <= tables:
+        connection, files = _opened(location)
+        if not {*TABLES, LOADS} <= files.keys():
             raise SettingsError(
                 f"dataset '{location.dataset}' in {location}",
                 "there is none",
@@ -83,6 +83,7 @@ class LakeHistory(DuckDbHistory):
         connection.execute(f"use {location.dataset}")
         for statement in view_statements(dataset=location.dataset):
             connection.execute(statement)
+        _lock(connection, [file for listed in files.values() for file in listed])
         super().__init__(connection, location.dataset)
 
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
@@ -102,28 +103,39 @@ def _check_read_only(sql: str) -> None:
         raise QueryError("the query", "it is not one query that only reads", "Write one select")
 
 
-def _opened(location: HistoryLocation) -> tuple[duckdb.DuckDBPyConnection, set[str]]:
-    """A connection in UTC with a view over the files of each table, and the names of those that have files."""
-    dataset = dlt.dataset(client_of(location)[0], location.dataset)
-    tables: set[str] = set()
+def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
+    """Lets DuckDB open these files only, and locks every setting."""
+    connection.execute(f"set allowed_paths = [{_listed(files)}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def _opened(location: HistoryLocation) -> tuple[duckdb.DuckDBPyConnection, dict[str, list[str]]]:
+    """A connection in UTC with a view over the files of each table, and the files of those that have some."""
+    connection = duckdb.connect()
+    files: dict[str, list[str]] = {}
     try:
-        sql_client = dataset.sql_client
-        sql_client.open_connection()
-        connection: duckdb.DuckDBPyConnection = sql_client.native_connection
+        client: Any = dlt.dataset(client_of(location)[0], location.dataset).destination_client
+        if client.config.protocol != "file":
+            connection.register_filesystem(client.fs_client)
         connection.execute("set global TimeZone = 'UTC'")
         connection.execute(f"create schema if not exists {location.dataset}")
         for name in (*TABLES, LOADS):
-            if files := _files(dataset.destination_client, name):
-                listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+            if found := _files(client, name):
                 options = f"columns = {_LOADS_COLUMNS}" if name == LOADS else "union_by_name = true"
-                read = f"{'read_json' if name == LOADS else 'read_parquet'}([{listed}], {options})"
+                read = f"{'read_json' if name == LOADS else 'read_parquet'}([{_listed(found)}], {options})"
                 connection.execute(f"create or replace view {location.dataset}.{name} as select * from {read}")  # noqa: S608
-                tables.add(name)
+                files[name] = found
     except Exception as error:  # every store has errors of its own
         raise DestinationError(
             f"reading of {location}", f"it says: {first_line(error)}", "Check [destination.filesystem] in the settings"
         ) from error
-    return connection, tables
+    return connection, files
+
+
+def _listed(files: Sequence[str]) -> str:
+    """The files as SQL's texts."""
+    return ", ".join("'" + file.replace("'", "''") + "'" for file in files)
 
 
 def _files(client: Any, table: str) -> list[str]:
