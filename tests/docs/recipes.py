@@ -27,6 +27,7 @@ SHOWN_TIME = "06:30:00"
 
 _RECIPE = re.compile(r"```(?P<kind>sql|sh)\n(?P<question>.*?)```\n\n```text\n(?P<answer>.*?)```", re.DOTALL)
 _TIME = re.compile(r"(?<=\dT)\d\d:\d\d:\d\d(\.\d+)?(?=Z)")
+_MINUTE = re.compile(r"(?<=\d{4}-\d\d-\d\d )\d\d:\d\d\b")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _NO_ROWS = "(no rows)\n"
 _EXCERPT_DAYS = (1, 2, 3, 7, 8, 12, 13, 14)
@@ -80,6 +81,7 @@ class DemoHistory:
     def _settled(self, text: str) -> str:
         """The text as it is on every day and in every run."""
         text = _TIME.sub(SHOWN_TIME, _replaced(text, self._shown))
+        text = _MINUTE.sub(SHOWN_TIME.removesuffix(":00"), text)
         return _HASH.sub(lambda found: "5f0c7c1b9d2e" + "…", text)
 
 
