@@ -210,3 +210,10 @@ def test_rows_are_written_as_they_come() -> None:
     for form in streaming:
         with pytest.raises(Full):
             write_rows(["a"], endless(), form, Small())
+
+
+def test_an_address_is_whole_even_beside_texts_that_are_none() -> None:
+    rows = [("Boardroom and bar on the second floor", "10.131.144.176"), ("Küche", "SBC site-in-the-far-north")]
+    table = laid_out(("dn_name", "ip_address"), rows, 30)
+    assert [row[1] for row in table.rows] == ["10.131.144.176", "SBC site-in-th…"]
+    assert max(len(line) for line in table.lines()) <= 30

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 import click
@@ -106,7 +106,7 @@ def laid_out(
     chosen, widths = list(range(len(columns))), natural
     if width is not None:
         least = [
-            size if _is_whole(rows, cells, i) else min(size, max(text_width(headings[i]), _LEAST))
+            min(size, max(text_width(headings[i]), _LEAST, _longest_whole(rows, cells, i)))
             for i, size in enumerate(natural)
         ]
         ranks = {name: rank for rank, name in enumerate(important)}
@@ -132,11 +132,15 @@ def _word(value: Any, zone: tzinfo) -> str:
     return _WORDS[value] if isinstance(value, bool) else shown(value, zone)
 
 
-def _is_whole(rows: Sequence[Sequence[Any]], cells: Sequence[Sequence[str]], column: int) -> bool:
-    return all(
-        not isinstance(row[column], str) or isinstance(row[column], datetime) or _WHOLE.fullmatch(cell[column])
-        for row, cell in zip(rows, cells, strict=True)
-        if row[column] not in (None, "") and not isinstance(row[column], dict | list)
+def _longest_whole(rows: Sequence[Sequence[Any]], cells: Sequence[Sequence[str]], column: int) -> int:
+    """Width of the longest value that must not be cut: a number, a time, an address or a version."""
+    return max(
+        (
+            text_width(cell[column])
+            for row, cell in zip(rows, cells, strict=True)
+            if not isinstance(row[column], str | dict | list) or _WHOLE.fullmatch(cell[column])
+        ),
+        default=0,
     )
 
 
@@ -181,5 +185,5 @@ def _cut_to(text: str, width: int) -> str:
         kept = kept[:-1]
     part = _PART.search(kept)
     if part and _WHOLE.fullmatch(part[0]) and not text[len(kept)].isspace():
-        kept = kept[: part.start()] or kept
+        kept = kept[: part.start()]
     return kept.rstrip() + "…"
