@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="sizes that have this text")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, postgres(Path(name) / "pg") as server:
+    with tempfile.TemporaryDirectory() as name, postgres() as server:
         for text, (devices, versions) in SIZES.items():
             if arguments.only in text:
                 print(f"{text}\n{'PostgreSQL':>10} {'DuckDB':>10}  seconds for all rows of")

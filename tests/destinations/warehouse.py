@@ -82,10 +82,15 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """A server that runs until the end of the block."""
-    server = get_server(folder)
-    try:
-        yield Postgres(folder)
-    finally:
-        server.cleanup()
+def postgres() -> Iterator[Postgres]:
+    """A server that runs until the end of the block.
+
+    Its folder is not one of pytest: whenever another run of pytest begins, those are closed to the server's own user.
+    """
+    with tempfile.TemporaryDirectory(prefix="threecx-postgres-") as name:
+        folder = Path(name) / "data"
+        server = get_server(folder)
+        try:
+            yield Postgres(folder)
+        finally:
+            server.cleanup()

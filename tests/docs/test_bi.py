@@ -40,7 +40,7 @@ def test_every_relation_that_it_names_is_there() -> None:
 
 def test_the_role_of_postgresql_can_read_and_nothing_else(tmp_path: Path) -> None:
     (grants,) = re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL)
-    with postgres(tmp_path / "pg") as server:
+    with postgres() as server:
         server.execute(
             "drop schema if exists threecx cascade; create schema threecx; create table threecx.devices (one int)",
             grants,

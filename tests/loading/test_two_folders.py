@@ -59,7 +59,7 @@ class Shared:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("pg") / "data") as running:
+    with postgres() as running:
         yield running
 
 

@@ -135,7 +135,7 @@ def test_dbt_builds_on_the_copy(project: Path, tmp_path: Path, history: duckdb.D
 
 
 def test_dbt_builds_on_postgresql(project: Path, tmp_path: Path, history: duckdb.DuckDBPyConnection) -> None:
-    with postgres(tmp_path / "pg") as server:
+    with postgres() as server:
         server.copy(history)
         server.execute(*view_statements("postgres", "threecx"))
         _built(project, tmp_path, "postgres", PGHOST=str(server.folder), PGUSER="postgres", PGDATABASE="postgres")

@@ -19,7 +19,7 @@ from tests.rig import Rig
 
 
 def test_postgresql_publishes_what_duckdb_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with postgres(tmp_path / "pg") as server:
+    with postgres() as server:
         for name, value in server.environ.items():
             monkeypatch.setenv(name, value)
         location = HistoryLocation(tmp_path / "none.duckdb", destination="postgres", project=tmp_path)
