@@ -33,6 +33,8 @@ _COLUMNS = (
     *("pbx", "device_id", "changed_at", "change", "field", "category", "old_value", "new_value"),
     *_FIELDS,
 )
+_PRINTED = tuple(name for name in _COLUMNS if name != "extra")
+"""What a file or a program gets. `extra` is long, and what changed in it has lines of its own: --columns has it."""
 
 
 def _checked_fields(_: click.Context, __: click.Parameter, fields: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,14 +86,15 @@ def changes(
     Oldest first. A device that was added, removed or came back is one line without a field. What changed alike in
     phones of one model at the same time, such as a roll-out of firmware, is one line in a table, with their number;
     --no-group has a line per device and field, and --group does the same for the other formats. --field, --category
-    and --pbx can be given several times. Times are UTC.
+    and --pbx can be given several times. Times are UTC. The column extra is there only when --columns names it: what
+    changed within it has lines of its own.
     """
     for_people = output.is_table and not output.is_shaped
     grouped = for_people if group is None else group
     if grouped or for_people:
         asked: Sequence[str] = FieldChange._fields
     else:
-        asked = output.needed(_COLUMNS, _BRIEF)
+        asked = output.needed(_COLUMNS if output.columns else _PRINTED, _BRIEF)
     query = SqlQuery(asked, "device_changes")
     query.where("changed_at >= ?", since or (until or datetime.now(UTC)) - SINCE)
     if until is not None:

@@ -22,14 +22,38 @@ with ordered as (
         v.observed_at,
         s.previous_at,
         v.change,
-        case when v.change in ('changed', 'refreshed') then v.changed_fields else '[null]' end as fields,
-        {columns:v}
+        case when v.change in ('changed', 'refreshed') then v.changed_fields else '[null]' end as fields
     from {schema}device_versions v
     join steps s on s.pbx = v.pbx and s.device_id = v.device_id and s.observed_at = v.observed_at
     where v.change <> 'rebaselined'
 ), named as (
     select n.*, {field} as field
     from changed n {each_field}
+), previous as (
+    -- the value alone: whole rows, `extra` in them, would have to fit into memory
+    select
+        n.pbx,
+        n.device_id,
+        n.observed_at,
+        n.field,
+        case
+            {values:o}
+        end as old_value
+    from named n
+    join {schema}device_versions o
+        on o.pbx = n.pbx and o.device_id = n.device_id and o.observed_at = n.previous_at
+    where n.field is not null
+), valued as (
+    select
+        n.*,
+        case
+            {values:v}
+        end as new_value,
+        {columns:v}
+    from named n
+    join {schema}device_versions v
+        on v.pbx = n.pbx and v.device_id = n.device_id and v.observed_at = n.observed_at
+        and v.snapshot_id = n.snapshot_id
 ), unfolded as (
     select
         n.observed_at as changed_at,
@@ -44,16 +68,12 @@ with ordered as (
             {categories}
             else 'other'
         end as category,
-        case
-            {values:o}
-        end as old_value,
-        case
-            {values:n}
-        end as new_value,
+        p.old_value,
+        n.new_value,
         {columns:n}
-    from named n
-    left join {schema}device_versions o
-        on o.pbx = n.pbx and o.device_id = n.device_id and o.observed_at = n.previous_at
+    from valued n
+    left join previous p
+        on p.pbx = n.pbx and p.device_id = n.device_id and p.observed_at = n.observed_at and p.field = n.field
 ), loaded as (
     select
         u.*,
