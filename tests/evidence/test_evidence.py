@@ -221,7 +221,7 @@ def test_an_edited_history_is_packed_with_its_verdict(written: Rig, tmp_path: Pa
 
 
 def test_before_the_first_reading_there_is_nothing_to_pack(written: Rig) -> None:
-    with pytest.raises(QueryError, match="the history begins at"):
+    with pytest.raises(QueryError, match="the history begins on"):
         _packed(written, "--at", "365d")
 
 

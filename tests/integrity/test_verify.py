@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -281,7 +282,7 @@ def test_an_unknown_pbx_is_a_usage_error(copy: Edited) -> None:
 def test_a_time_before_the_history_says_when_it_begins(copy: Edited) -> None:
     ran = copy.ask("--at", "2020-01-01")
     assert (ran.code, ran.out) == (2, "")
-    assert "--at: the history begins at 20" in ran.err
+    assert "--at: the history begins on 20" in ran.err
 
 
 _COLUMNS = [("device_versions", c) for c in VERSIONS] + [("snapshots", c) for c in LEDGER]
@@ -382,6 +383,14 @@ def test_a_past_time_is_verified_alone(copy: Edited) -> None:
     ended = copy.ask("--pbx", "leeds", "--at", at.isoformat(), "--format", "json")
     assert ended.code == 0
     assert [(row["pbx"], row["verdict"], row["snapshots"]) for row in ended.rows] == [("leeds", "agrees", 3)]
+
+
+def test_a_table_says_that_nothing_was_edited_and_in_how_much(copy: Edited) -> None:
+    (row,) = copy.ask("--pbx", "leeds", "--format", "json").rows
+    ended = copy.ask("--pbx", "leeds")
+    assert ended.code == 0
+    counts = f"nothing was edited: {row['attempts']} attempts, {row['versions']} versions, "
+    assert re.search(rf"^leeds +{counts}\d\d[^ ].*  {row['head'][:12]}$", ended.out, re.MULTILINE), ended.out
 
 
 def test_the_command_names_what_disagrees_and_ends_with_5(copy: Edited) -> None:

@@ -39,7 +39,7 @@ COMMANDS = {
 
 EXAMPLES = """\b
 Exit codes: 0 done, 2 usage or settings, 3 credentials, 4 unreachable, 5 not proven,
-6 refused by a guard, 7 destination, 130 interrupted, 1 a bug.
+6 refused by a guard, 7 destination, 1 a bug, 130 Ctrl-C, 143 SIGTERM.
 
 \b
 Examples:

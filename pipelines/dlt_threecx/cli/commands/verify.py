@@ -51,7 +51,7 @@ def verify(
     Replays the log of versions against the ledger: each device against its hash, each snapshot against its
     fingerprint, each row of the ledger against the chain. It names the first snapshot, device and field that
     disagree, and exits with 5. A person who can rewrite the whole history, hashes included, is found out only with
-    --head: note the chain that sync prints somewhere else.
+    --head: note the head that sync prints somewhere else.
     """
     if head is not None and not _is_head(head):
         raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
@@ -60,7 +60,10 @@ def verify(
         check_asked(history, pbx, at)
         verdicts = verdicts_of(location, history, pbx, at, progress)
         differing = history.differing_views()
-    output.write((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts])
+    if output.is_table and not output.is_shaped:
+        output.write(("pbx", "verdict", "head"), [_told(verdict, output) for verdict in verdicts])
+    else:
+        output.write((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts])
     output.show()
     problems = [*_problems(verdicts, head), *map(_of_view, differing)]
     for problem in problems:
@@ -93,7 +96,7 @@ def check_asked(history: History, pbxs: Sequence[str], at: datetime | None) -> N
             raise QueryError(f"PBX '{name}'", "the history has none of that name", suggestion(name, sorted(begins)))
     first = min((begins_at for name, begins_at in begins.items() if not pbxs or name in pbxs), default=None)
     if at is not None and first is not None and at < first:
-        raise QueryError("--at", f"the history begins at {first:%Y-%m-%d %H:%M:%S} UTC", "Name a later time")
+        raise QueryError("--at", f"the history begins on {first:%Y-%m-%d %H:%M:%S} UTC", "Name a later time")
 
 
 def _is_head(text: str) -> bool:
@@ -105,6 +108,30 @@ def _row(verdict: Verdict) -> list[Any]:
     given = [getattr(verdict, name) for name in _COLUMNS if name not in ("pbx", "verdict")]
     details = [getattr(wrong, name) if wrong else None for name in _WRONG]
     return [verdict.pbx, "disagrees" if wrong else "agrees", *given, *details]
+
+
+def _told(verdict: Verdict, output: Output) -> list[Any]:
+    """PBX, verdict and head for people: `nothing was edited: 14 attempts, 745 versions, 11–24 Nov`."""
+    head = verdict.head[:12] if verdict.head else None
+    if verdict.disagreement:
+        return [verdict.pbx, "disagrees", head]
+    counts = f"{_counted(verdict.attempts, 'attempt')}, {_counted(verdict.versions, 'version')}"
+    days = f", {_days(verdict.first_at, verdict.last_at, output)}" if verdict.first_at and verdict.last_at else ""
+    return [verdict.pbx, f"nothing was edited: {counts}{days}", head]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _days(first: datetime, last: datetime, output: Output) -> str:
+    """`24 Nov`, `11–24 Nov`, `30 Oct – 24 Nov`, or with the years."""
+    first, last = first.astimezone(output.zone), last.astimezone(output.zone)
+    if first.date() == last.date():
+        return f"{last:%d %b}"
+    if first.year != last.year:
+        return f"{first:%d %b %Y} – {last:%d %b %Y}"
+    return f"{first:%d}–{last:%d %b}" if first.month == last.month else f"{first:%d %b} – {last:%d %b}"
 
 
 def _problems(verdicts: list[Verdict], head: str | None) -> Iterator[str]:
