@@ -36,8 +36,10 @@ bench: $(READY) ## how fast, and how much memory
 	$(BIN)/python -m tests.benchmarks.publication
 
 # in one process: others do not print what they measure
+# MUTANTS=100 SEED=7 runs 100 of the mutants; without it, all
 prove: $(READY) $(SPARK) ## the long proofs: many random histories, walks and crashes
 	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -s tests/proofs
+	$(BIN)/python -m tests.proofs.mutation
 
 docs: $(READY) ## write the generated parts of README.md and docs/ again
 	$(BIN)/python -m tests.docs.documents --write

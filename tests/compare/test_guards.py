@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlt_threecx.compare.decide import SyncResult
-from dlt_threecx.compare.guards import GUARDS, Facts, objections
+from dlt_threecx.compare.guards import GUARDS, Facts, Objection, objections, refusal, restored_refusal
 from dlt_threecx.simulator import Fleet
 from tests.rig import Rig, assert_sound, counts, rigs
 
@@ -73,6 +73,8 @@ def test_shrink_needs_both_limits_to_be_passed() -> None:
     assert objecting(previous_devices=10, removed=6) == ["shrink"]
     assert objecting(removed=100, max_removed_percent=100) == []
     assert objecting(previous_devices=0, removed=0) == []
+    assert objecting(previous_devices=500, removed=101) == ["shrink"]
+    assert objecting(previous_devices=0, removed=6, max_removed_percent=0) == []
 
 
 def test_shrink_counts_those_that_go_whoever_comes() -> None:
@@ -82,6 +84,7 @@ def test_shrink_counts_those_that_go_whoever_comes() -> None:
 def test_empty_speaks_for_shrink_too() -> None:
     assert objecting(devices=0, removed=100) == ["empty"]
     assert objecting(devices=0, previous_devices=0) == []
+    assert objecting(devices=0, previous_devices=1) == ["empty"]
 
 
 def test_scope_and_identity_compare_with_the_last_snapshot() -> None:
@@ -90,6 +93,32 @@ def test_scope_and_identity_compare_with_the_last_snapshot() -> None:
     assert objecting(scope=(None, "ada")) == ["scope"]
     assert objecting(scope=("Id gt 5", None), previous_scope=("Id gt 5", None)) == []
     assert objecting(base_url="https://b", scope=(None, "x"), removed=60) == ["identity", "scope", "shrink"]
+
+
+def test_an_objection_says_what_it_compared() -> None:
+    whole, part, both = (None, None), ("Id gt 5", None), ("Id gt 5", "ada")
+    (narrowed,) = objections(facts(scope=part, previous_scope=whole))
+    assert narrowed.why == "filter 'Id gt 5', but the last snapshot had no filter"
+    (searched,) = objections(facts(scope=(None, "ada"), previous_scope=both))
+    assert searched.why == "search 'ada', but the last snapshot had filter 'Id gt 5' and search 'ada'"
+    (moved,) = objections(facts(base_url="https://b"))
+    assert moved.why == "https://b was read, but its history is that of https://a"
+    (shrunk,) = objections(facts(removed=90))
+    assert shrunk.why == "90 of 100 devices would go (90 %, the limit is 20 %)"
+
+
+def test_a_refusal_names_every_guard_and_the_command_that_accepts_them() -> None:
+    words = str(refusal("hq", [Objection("scope", "no filter"), Objection("shrink", "9 of 9 would go")]))
+    assert words.startswith(
+        "snapshot of PBX 'hq': refused by the guard 'scope': no filter; refused by the guard 'shrink'"
+    )
+    assert words.endswith('threecx sync --pbx hq --accept scope --accept shrink --because "why it is right"')
+
+
+def test_a_restored_history_is_refused_with_the_command_that_accepts_it() -> None:
+    words = str(restored_refusal("phones.duckdb", "its head is another one"))
+    assert words.startswith("history in phones.duckdb: its head is another one. Nothing was read or written.")
+    assert words.endswith('threecx sync --accept restored --because "why it is right"')
 
 
 def test_every_guard_is_named() -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlt_threecx.integrity.ledger import GENESIS, LedgerRow, chained, new_snapshot_id, not_before
+from dlt_threecx.integrity.ledger import (
+    GENESIS,
+    LedgerRow,
+    chained,
+    key_id,
+    ledger_text,
+    new_snapshot_id,
+    not_before,
+    version_part,
+)
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.tables import LEDGER
 from tests.rig import Rig, assert_sound
@@ -34,6 +45,42 @@ def test_the_chain_depends_on_what_came_before_and_on_the_versions() -> None:
     assert chained(None, values) == chained(GENESIS, values)
     assert len({chained(None, values), chained("1" * 64, values), chained(None, values, 1)}) == 3
     assert chained(None, values, 5) == chained(None, values, 5 + 2**128)
+    assert len({chained(None, values, seal) for seal in (0, 256, 2**127)}) == 3
+
+
+def test_the_chain_is_what_the_contract_says_for_ever() -> None:
+    text = (
+        '{"base_url":"https://a","pbx":"hq","snapshot_id":"s1",'
+        '"started_at":"2026-11-03T07:00:00.000000+00:00","status":"complete"}'
+    )
+    assert ledger_text(ROW.values()).decode() == text
+    assert chained(None, ROW.values()) == hashlib.sha256(("0" * 64 + "0" * 32 + text).encode()).hexdigest()
+    assert GENESIS == "0" * 64
+
+
+def test_what_a_version_adds_to_the_seal_is_what_the_contract_says_for_ever() -> None:
+    expected = hashlib.sha256(b'7:changed:aa:bb:["mac"]').hexdigest()[:32]
+    assert version_part(7, "changed", "aa", "bb", '["mac"]') == int(expected, 16)
+
+
+def test_a_row_counts_each_kind_of_version_and_those_without_any_as_zero() -> None:
+    row = ROW.with_counts({"added": 3, "returned": 1})
+    counts = (row.added, row.changed, row.removed, row.returned, row.refreshed, row.rebaselined)
+    assert counts == (3, 0, 0, 1, 0, 0)
+
+
+def test_a_fingerprint_key_is_named_by_8_hex_digits_that_are_always_the_same() -> None:
+    assert key_id("not a secret") == "7da9e45d"
+    assert (key_id(None), key_id("")) == (None, None)
+
+
+def test_a_snapshot_id_is_its_time_in_utc_with_six_random_digits() -> None:
+    found = new_snapshot_id(datetime(2026, 11, 3, 9, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2))))
+    assert re.fullmatch(r"20261103T070000\.123456Z-[0-9a-f]{6}", found)
+
+
+def test_a_time_that_does_not_go_on_comes_one_microsecond_after_the_last() -> None:
+    assert not_before(AT, AT) == AT + timedelta(microseconds=1)
 
 
 @given(st.lists(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)), min_size=2))  # noqa: DTZ001 - hypothesis wants bounds without a zone

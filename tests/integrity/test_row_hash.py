@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlt_threecx.integrity.row_hash import DeviceHash, fingerprint_part
+from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, ROW_FORMAT, DeviceHash, canonical_json, fingerprint_part
 from dlt_threecx.tables import DEVICE_COLUMNS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -72,6 +73,20 @@ def test_the_hash_is_what_the_contract_says_for_ever() -> None:
 def test_the_fingerprint_part_is_what_the_contract_says_for_ever() -> None:
     assert int(hashlib.sha256(b"12:abc").hexdigest()[:32], 16) == fingerprint_part(12, "abc")
     assert int(hashlib.sha256(b"-1:abc").hexdigest()[:32], 16) == fingerprint_part(-1, "abc")
+
+
+def test_the_constants_of_the_contract_stay_as_they_are() -> None:
+    # Another number here makes every history that was written before disagree.
+    assert ROW_FORMAT == 1
+    assert f"{FINGERPRINT_MODULUS:x}" == "1" + "0" * 32
+    assert canonical_json({"b": [1, None], "a": "Zoë"}) == '{"a":"Zoë","b":[1,null]}'.encode()
+
+
+def test_columns_of_different_lengths_are_never_hashed() -> None:
+    columns: list[list[Any]] = [[1, 2] for _ in DEVICE_COLUMNS]
+    columns[0] = [1]
+    with pytest.raises(ValueError, match="is shorter than argument"):
+        DeviceHash(()).of(columns)
 
 
 @given(st.lists(ROWS, min_size=1, max_size=4))
