@@ -125,7 +125,7 @@ def _options(name: str) -> set[str]:
 def test_all_exit_codes_are_explained() -> None:
     text = README.read_text(encoding="utf-8")
     explained = {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", text, re.M) for code in cell.split(",")}
-    assert explained == {0, 1, *range(2, 8), 130}
+    assert explained == {0, 1, *range(2, 8), 130, 143}
 
 
 def test_the_excerpt_of_the_demo_has_its_days_and_a_story() -> None:
