@@ -21,6 +21,7 @@ from typing import Any
 from .canonical import canonical, canonical_text, shown_name
 from .columns import COLUMNS, Column, ColumnType
 from .errors import ProtocolError
+from .page import Item
 from .redaction import fingerprint_of, is_secret
 
 __all__ = ["DeviceReader", "normal_mac"]
@@ -45,7 +46,6 @@ _KNOWN = {
 }
 _INT64 = range(-(2**63), 2**63)
 
-Item = dict[str, Any]
 Extras = list[Item | None]
 
 

@@ -13,9 +13,10 @@ from dlt.extract import DltResource
 from .client import Client
 from .columns import DLT_COLUMNS
 from .device import DeviceReader
+from .page import Item
 from .query import Query
 from .settings import PAGE_SIZE, PLACEHOLDERS, Consistency, Settings
-from .walk import Item, walk
+from .walk import walk
 
 if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema

@@ -26,25 +26,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Thread
-from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import urlsplit
+from typing import Generic, Protocol, TypeVar
 
 from .client import Client
 from .errors import DriftError, ProtocolError, QueryError
+from .page import INT32, PATH, Drifted, Item, Page, device_id_of, page_of
 from .query import Query
 
-__all__ = ["Item", "Sink", "Walked", "walk"]
-
-Item = dict[str, Any]
-"""One row as the API sends it."""
+__all__ = ["Sink", "Walked", "walk"]
 
 WORTH_A_THREAD_SECONDS = 0.008
 """A PBX that answers faster than this is read one page at a time: threads would only slow that down."""
 
-_PATH = "SipDevices"
-_PORTS = {"http": 80, "https": 443}
-_INT32 = range(-(2**31), 2**31)
-_COUNTS = range(2**63)
 _CAP = re.compile(r"limit of '(\d+)' for Top")
 
 
@@ -75,26 +68,12 @@ class Walked(Generic[SinkT]):
     page_size: int
 
 
-class _Drifted(Exception):
-    """The pages of one walk contradict each other. Those of the next one may agree."""
-
-
-class _Repeated(_Drifted):
+class _Repeated(Drifted):
     """Two rows of a walk have the same Id: the list moved, or two devices share an Id."""
 
     def __init__(self, device_id: int, row: int) -> None:
         self.place = device_id, row
         super().__init__(f"Id {device_id} came twice, the second time at row {row}")
-
-
-@dataclass(frozen=True)
-class _Page:
-    """`{"@odata.count": 500, "value": [{"Id": 1, …}, …]}`."""
-
-    items: list[Item]
-    count: int
-    is_full: bool
-    """Whether as many rows came as were asked for, so that there may be more."""
 
 
 def walk(
@@ -121,7 +100,7 @@ def walk(
                 rows.add(items)
                 if progress is not None:
                     progress(attempt.received, attempt.wanted)
-        except _Drifted as drifted:
+        except Drifted as drifted:
             walks, previous, fault = walks + 1, None, str(drifted)
             if isinstance(drifted, _Repeated):
                 repeated.append(drifted.place)
@@ -137,7 +116,7 @@ def walk(
                 continue
             rows, taken_at = previous
         return Walked(rows, attempt.count, taken_at, attempt.pages, walks, attempt.page_size)
-    asked = f"GET /xapi/v1/{_PATH}, {walks} walks over all pages"
+    asked = f"GET /xapi/v1/{PATH}, {walks} walks over all pages"
     if len(repeated) == walks > 1 and len(set(repeated)) == 1:
         device_id, row = repeated[0]
         raise ProtocolError(
@@ -169,7 +148,7 @@ class _Attempt:
         self._is_id_asked = query.has_key
         select = query.select if query.has_key else ("Id", *(query.select or ()))
         self._query = replace(query, count=True, orderby=query.total_order, select=select)
-        self._last_id = _INT32.start - 1
+        self._last_id = INT32.start - 1
         self._seen: set[int] = set()
         self._is_done = False
         self.page_size = page_size
@@ -179,7 +158,7 @@ class _Attempt:
         """Seconds that the fastest page took."""
 
     def new_rows(self) -> Iterator[list[Item]]:
-        """The rows page by page, each checked against the one before; raises _Drifted."""
+        """The rows page by page, each checked against the one before; raises Drifted."""
         top, skip = self._query.top, self._query.skip or 0
         size = self.page_size if top is None else min(self.page_size, top)
         first = self._page(skip, size)
@@ -195,7 +174,7 @@ class _Attempt:
         for page in self._pages(skip, size):
             yield self._accept(page, overlap=True)
 
-    def _pages(self, skip: int, size: int) -> Iterator[_Page]:
+    def _pages(self, skip: int, size: int) -> Iterator[Page]:
         """The remaining pages, one after the other when the PBX is near."""
         # The first page had to connect; the second shows how far away the PBX is.
         yield self._page(skip + self.received - 1, size)
@@ -205,9 +184,9 @@ class _Attempt:
         while not self._is_done:
             yield self._page(skip + self.received - 1, size)
 
-    def _pages_ahead(self, skip: int, size: int) -> Iterator[_Page]:
+    def _pages_ahead(self, skip: int, size: int) -> Iterator[Page]:
         """The remaining pages in order, several asked for at once."""
-        ahead: deque[tuple[int, Future[_Page]]] = deque()
+        ahead: deque[tuple[int, Future[Page]]] = deque()
         following, end = 0, skip + self.wanted
         while not self._is_done:
             expected = skip + self.received - 1
@@ -220,9 +199,9 @@ class _Attempt:
                 following += size - 1
             yield ahead.popleft()[1].result()
 
-    def _asked(self, skip: int, size: int) -> Future[_Page]:
+    def _asked(self, skip: int, size: int) -> Future[Page]:
         """A page that is being asked for, in a thread of its own. A walk that ends early does not wait for it."""
-        future: Future[_Page] = Future()
+        future: Future[Page] = Future()
 
         def ask() -> None:
             try:
@@ -233,32 +212,32 @@ class _Attempt:
         Thread(target=ask, daemon=True).start()
         return future
 
-    def _page(self, skip: int, top: int) -> _Page:
+    def _page(self, skip: int, top: int) -> Page:
         if self._query.top is not None:
             top = min(top, (self._query.skip or 0) + self._query.top - skip)
         began = time.monotonic()
-        body = self._client.get(_PATH, self._query.page(skip=skip, top=top).encoded())
+        body = self._client.get(PATH, self._query.page(skip=skip, top=top).encoded())
         self._fastest = min(self._fastest, time.monotonic() - began)
-        return _page_from(body, top, self._client.settings.base_url, self._client.quoted)
+        return page_of(body, top, self._client.settings.base_url, self._client.quoted)
 
-    def _accept(self, page: _Page, *, overlap: bool) -> list[Item]:
-        """The rows of a page that are new. Raises _Drifted when it does not fit what came before."""
+    def _accept(self, page: Page, *, overlap: bool) -> list[Item]:
+        """The rows of a page that are new. Raises Drifted when it does not fit what came before."""
         self.pages += 1
         if page.count != self.count:
-            raise _Drifted(f"the count went from {self.count} to {page.count}")
+            raise Drifted(f"the count went from {self.count} to {page.count}")
         items = page.items
         quote, before = self._client.quoted, self.received - overlap
-        ids = [_device_id(item, row, quote) for row, item in enumerate(items, start=before + 1)]
+        ids = [device_id_of(item, row, quote) for row, item in enumerate(items, start=before + 1)]
         if overlap:
             if not ids or ids[0] != self._last_id:
-                raise _Drifted(f"the page after row {self.received} does not join it")
+                raise Drifted(f"the page after row {self.received} does not join it")
             items, ids = items[1:], ids[1:]
         if not items and self.received < self.wanted:
-            raise _Drifted(f"the rows ended at {self.received} of {self.wanted}")
+            raise Drifted(f"the rows ended at {self.received} of {self.wanted}")
         self._check_ids(ids)
         self.received += len(items)
         if self.received > self.wanted:
-            raise _Drifted(f"{self.received} rows came where {self.wanted} were announced")
+            raise Drifted(f"{self.received} rows came where {self.wanted} were announced")
         # A full last page proves nothing: count and rows of one answer may be of different moments.
         self._is_done = self.received == self.wanted and (not page.is_full or self.received == self._query.top)
         return items if self._is_id_asked else [_without_id(item) for item in items]
@@ -268,7 +247,7 @@ class _Attempt:
         for row, device_id in enumerate(ids, start=self.received + 1):
             if self._query.is_by_id:
                 if device_id < self._last_id:
-                    raise _Drifted(f"Id {device_id} came after Id {self._last_id}")
+                    raise Drifted(f"Id {device_id} came after Id {self._last_id}")
                 if device_id == self._last_id:
                     raise _Repeated(device_id, row)
             elif device_id in self._seen:
@@ -276,51 +255,6 @@ class _Attempt:
             else:
                 self._seen.add(device_id)
             self._last_id = device_id
-
-
-def _page_from(body: dict[str, Any], asked: int, base_url: str, quote: Callable[[str], str]) -> _Page:
-    items, count, link = body.get("value"), body.get("@odata.count"), body.get("@odata.nextLink")
-    if isinstance(link, str) and not _is_at_home(link, base_url):
-        raise ProtocolError(
-            f"GET /xapi/v1/{_PATH}",
-            "the answer points to another host for its next page (HTTP 200)",
-            "It was not followed, to keep the token safe. Check that base_url is the PBX itself",
-        )
-    if not isinstance(items, list):
-        raise _Drifted("a page came without the list 'value'")
-    if count is None:
-        raise _Drifted("a page came without '@odata.count'")
-    if not isinstance(count, int) or isinstance(count, bool) or count not in _COUNTS:
-        raise ProtocolError(
-            f"GET /xapi/v1/{_PATH}",
-            f"'@odata.count' is {quote(repr(count))}, which counts nothing (HTTP 200)",
-            "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
-        )
-    return _Page(items, count, len(items) >= asked)
-
-
-def _is_at_home(link: str, base_url: str) -> bool:
-    """Whether a link is relative, or leads to the origin of the PBX."""
-    try:
-        there, home = urlsplit(link), urlsplit(base_url)
-        port = there.port or _PORTS.get(there.scheme)
-    except ValueError:
-        return False
-    if not there.scheme and not there.netloc:
-        return True
-    return (there.scheme, there.hostname, port) == (home.scheme, home.hostname, home.port or _PORTS[home.scheme])
-
-
-def _device_id(item: Any, row: int, quote: Callable[[str], str]) -> int:
-    device_id = item.get("Id") if isinstance(item, dict) else None
-    if not isinstance(device_id, int) or isinstance(device_id, bool) or device_id not in _INT32:
-        fault = "no Id" if device_id is None else f"the unusable Id {quote(repr(device_id))}"
-        raise ProtocolError(
-            f"GET /xapi/v1/{_PATH}",
-            f"row {row} has {fault} (HTTP 200)",
-            "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
-        )
-    return device_id
 
 
 def _without_id(item: Item) -> Item:

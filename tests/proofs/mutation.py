@@ -42,6 +42,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "integrity/row_hash.py": ("tests/integrity/test_row_hash.py",),
     "integrity/ledger.py": ("tests/integrity/test_ledger.py",),
     "integrity/verify.py": ("tests/integrity/test_verify.py",),
+    "source/page.py": ("tests/source/test_walk.py",),
     "source/walk.py": ("tests/source/test_walk.py",),
 }
 """Module → the test files that have to notice every fault in it."""

@@ -5,9 +5,10 @@ from typing import Any
 
 from dlt_threecx.simulator import Simulator
 from dlt_threecx.source.client import Client
+from dlt_threecx.source.page import Item
 from dlt_threecx.source.query import Query
 from dlt_threecx.source.settings import Settings
-from dlt_threecx.source.walk import Item, Walked, walk
+from dlt_threecx.source.walk import Walked, walk
 
 ALL = Query(expand="DN")
 QUICK: dict[str, Any] = {"timeout_seconds": 5, "backoff_seconds": 0.001}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from dlt_threecx.source.canonical import shown_name
 from dlt_threecx.source.client import SYSTEM_PATH, Client
-from dlt_threecx.source.walk import Item
+from dlt_threecx.source.page import Item
 
 __all__ = ["Observation", "probed"]
 

@@ -17,8 +17,9 @@ from dlt_threecx.source.client import Client
 from dlt_threecx.source.columns import COLUMNS
 from dlt_threecx.source.device import DeviceReader
 from dlt_threecx.source.errors import LOOK, ProtocolError
+from dlt_threecx.source.page import Item
 from dlt_threecx.source.query import Query
-from dlt_threecx.source.walk import Item, walk
+from dlt_threecx.source.walk import walk
 from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn
 
 __all__ = ["Snapshot", "arrow_schema", "take_snapshot"]

@@ -19,9 +19,10 @@ from dlt_threecx.settings.config import load_config
 from dlt_threecx.source.canonical import shown_name
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import SettingsError
+from dlt_threecx.source.page import Item
 from dlt_threecx.source.query import Query
 from dlt_threecx.source.redaction import is_secret
-from dlt_threecx.source.walk import Item, walk
+from dlt_threecx.source.walk import walk
 
 __all__ = ["list_devices"]
 
