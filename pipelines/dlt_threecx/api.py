@@ -30,7 +30,7 @@ from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.destinations.open import open_history as open_stored_history
 from dlt_threecx.errors import suggestion
 from dlt_threecx.findings.waivers import load_waivers
-from dlt_threecx.integrity.verify import Verdict
+from dlt_threecx.integrity.verdict import Verdict
 from dlt_threecx.integrity.verify import verify as verdicts
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.queries.times import parsed_time

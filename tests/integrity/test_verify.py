@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlt_threecx.integrity.verify import Verdict, verify
+from dlt_threecx.integrity.verdict import Verdict
+from dlt_threecx.integrity.verify import verify
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import load_config
 from dlt_threecx.settings.keys import variable

@@ -17,7 +17,7 @@ from typing import Any
 from dlt_threecx.destinations.base import History
 from dlt_threecx.integrity.ledger import ledger_text
 from dlt_threecx.integrity.row_hash import canonical
-from dlt_threecx.integrity.verify import Verdict
+from dlt_threecx.integrity.verdict import Verdict
 from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, finished_loads
 
 __all__ = ["PbxEvidence", "bundle_files", "read_evidence", "write_bundle"]

@@ -18,8 +18,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from dlt_threecx.integrity.log import Disagreement, Log
+from dlt_threecx.integrity.log import Log
 from dlt_threecx.integrity.row_hash import canonical_json
+from dlt_threecx.integrity.verdict import Disagreement
 from dlt_threecx.tables import LOADS
 
 __all__ = ["run_disagreement", "run_root", "run_seal"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dlt_threecx.destinations.base import History, Row
 from dlt_threecx.findings.waivers import Waiver
-from dlt_threecx.integrity.verify import Verdict
+from dlt_threecx.integrity.verdict import Verdict
 from dlt_threecx.queries.change_groups import ChangeGroup, FieldChange, change_groups
 from dlt_threecx.report.questions import (
     DAILY_CHANGES,

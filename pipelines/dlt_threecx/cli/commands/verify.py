@@ -18,7 +18,7 @@ from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import suggestion
-from dlt_threecx.integrity.verify import Verdict
+from dlt_threecx.integrity.verdict import Verdict
 from dlt_threecx.integrity.verify import verify as verify_history
 from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.source.errors import ExitCode, QueryError
