@@ -39,8 +39,9 @@ from dlt_threecx.notify.announce import announce_after_sync
 from dlt_threecx.notify.ping import Ping
 from dlt_threecx.publish.after_sync import publish_after_sync
 from dlt_threecx.settings.config import Config
-from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all
+from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all, unforeseen
 from dlt_threecx.snapshot.snapshot import Snapshot
+from dlt_threecx.source.errors import ThreecxError
 
 if TYPE_CHECKING:
     from dlt_threecx.loading.loader import Loader
@@ -202,7 +203,7 @@ class _Run:
 
         def compare(name: str, known: Iterable[Known]) -> None:
             history = StoredPbx(states[name], known, partial(device_rows, destination, name), self._before[name])
-            result = decide(self._readings[name], history, versions, self._accepted, self._config.run.volatile)
+            result = self._decided(self._readings[name], history, versions)
             if self._is_restored:
                 accepted = ",".join(filter(None, (result.row.accepted, RESTORED)))
                 row = replace(result.row, accepted=accepted, because=self._accepted.because)
@@ -227,6 +228,20 @@ class _Run:
         for problem in destination.create_views():
             _log.warning("%s", problem)
         return in_order
+
+    def _decided(self, reading: Reading, history: StoredPbx, versions: VersionsFile) -> SyncResult:
+        """The result for one PBX. An error that nobody foresaw is its own, and ends no other's run."""
+        volatile = self._config.run.volatile
+        try:
+            return decide(reading, history, versions, self._accepted, volatile)
+        except (ThreecxError, OSError, duckdb.Error):
+            # That is the destination's or the disk's.
+            raise
+        except Exception as error:  # noqa: BLE001 - one PBX never ends the run of the others
+            versions.remove(reading.pbx.name)
+            do = "Run threecx verify: if it finds nothing, this is a bug; report it with the PBX's version"
+            failed = replace(reading, outcome=unforeseen(error, "comparing the snapshot with the history", do))
+            return decide(failed, history, versions, self._accepted, volatile)
 
 
 def _overtaken_error(name: str) -> OvertakenError:

@@ -204,6 +204,32 @@ def test_an_error_that_nobody_foresaw_is_its_pbx_s_own(tmp_path: Path) -> None:
     assert "pw-secret" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "damage", ["update threecx.snapshots set shape = '{'", "update threecx.device_versions set extra = '{'"]
+)
+def test_a_history_that_cannot_be_compared_with_fails_its_own_pbx(tmp_path: Path, damage: str) -> None:
+    fleets = {name: Fleet(devices=3, seed=5) for name in ("honest", "odd", "zealous")}
+    with Simulator(fleets) as simulator:
+        rig = Rig(tmp_path, fleets["odd"], simulator)
+        rig.sync_all()
+        rig.write(f"{damage} where pbx = 'odd'")
+        for fleet in fleets.values():
+            fleet.remove(fleet.ids()[0])
+            for device in fleet.ids():
+                fleet.update(device, {"Registrar": {"IpAddress": "10.9.9.9"}})
+        before = len(rig.versions())
+        results = {result.row.pbx: result for result in rig.sync_all()}
+    assert {name: (result.exit_code, result.row.status) for name, result in results.items()} == {
+        "honest": (0, "complete"),
+        "odd": (1, "failed"),
+        "zealous": (0, "complete"),
+    }
+    assert "JSONDecodeError in " in str(results["odd"].error)
+    assert len(rig.ledger()) == 6
+    assert len(rig.versions()) == before + 6
+    assert rig.rows("select count(*) as rows from phones.threecx.device_versions") == [{"rows": before + 6}]
+
+
 def test_a_token_revoked_between_two_pages_is_replaced_once(rig: Rig) -> None:
     for after in (0, 1, 2):
         asked = len(rig.simulator.requests)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -24,7 +25,12 @@ class PbxState:
 
     last: Mapping[str, Any] | None = None
     complete: Mapping[str, Any] | None = None
-    shape: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> dict[str, str]:
+        """The shape of the API at the last complete snapshot."""
+        shape: dict[str, str] = json.loads(self.complete["shape"]) if self.complete and self.complete["shape"] else {}
+        return shape
 
     @property
     def last_at(self) -> datetime | None:

@@ -51,7 +51,7 @@ class VersionsFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, 0
-        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd", compression_level=1)
+        self._writer = _writer(path)
 
     def close(self) -> None:
         """Completes the file."""
@@ -77,6 +77,20 @@ class VersionsFile:
                 seal += self._write(stamp, _record_batch(gone), [("removed", [])] * len(gone))
         return Written(counts, seal)
 
+    def remove(self, pbx: str) -> None:
+        """Removes the versions of a PBX that could not be compared to the end."""
+        self.close()
+        written = self.path.with_suffix(".before")
+        self.path.replace(written)
+        self.rows, self._writer = 0, _writer(self.path)
+        before = pq.ParquetFile(written)
+        for rows in map(before.read_row_group, range(before.num_row_groups)):
+            # All rows of a group are of one PBX.
+            if rows.column("pbx")[0].as_py() != pbx:
+                self._writer.write_table(rows)
+                self.rows += rows.num_rows
+        written.unlink()
+
     def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
         """Writes versions; returns their part of the seal."""
         changes = [change for change, _ in verdicts]
@@ -92,6 +106,10 @@ class VersionsFile:
         sealed = ("device_id", "row_version", "tracked_version")
         ids, row_versions, tracked = (rows.column(name).to_pylist() for name in sealed)
         return sum(map(version_part, ids, changes, row_versions, tracked, changed_fields))
+
+
+def _writer(path: Path) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, _SCHEMA, compression="zstd", compression_level=1)
 
 
 def _repeated(name: str, value: Any, times: int) -> pa.Array:

@@ -5,7 +5,6 @@ Local files could be lost or belong to another destination; what stands in the d
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -50,12 +49,7 @@ def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxS
             last[row["pbx"]] = row
         if row["status"] == "complete":
             complete[row["pbx"]] = row
-    return {name: _state(last.get(name), complete.get(name)) for name in names}
-
-
-def _state(last: Mapping[str, Any] | None, complete: Mapping[str, Any] | None) -> PbxState:
-    shape = json.loads(complete["shape"]) if complete and complete["shape"] else {}
-    return PbxState(last, complete, shape)
+    return {name: PbxState(last.get(name), complete.get(name)) for name in names}
 
 
 def known_devices(destination: Destination, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:

@@ -20,7 +20,7 @@ from dlt_threecx.source.auth import LiveTokens
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import ThreecxError
 
-__all__ = ["NO_OFFSET", "Progress", "Reading", "read_all"]
+__all__ = ["NO_OFFSET", "Progress", "Reading", "read_all", "unforeseen"]
 
 NO_OFFSET = timedelta()
 
@@ -68,13 +68,13 @@ def read_all(
         return list(pool.map(read, pbxs))
 
 
-def _unexpected(error: Exception) -> ThreecxError:
+def unforeseen(error: Exception, asked: str, do: str) -> ThreecxError:
     """An error that nobody foresaw. Its own words are left out: they may quote what the PBX sent."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     failure = ThreecxError(
-        "reading the PBX",
+        asked,
         f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}",
-        "Nothing was loaded. This is a bug: report it with the PBX's version",
+        f"Nothing was loaded. {do}",
     )
     failure.__cause__ = error
     return failure
@@ -102,7 +102,7 @@ def _read(
             # The disk is full, or the like: that is not this PBX's fault.
             raise
         except Exception as error:  # noqa: BLE001 - one PBX never ends the run of the others
-            outcome = _unexpected(error)
+            outcome = unforeseen(error, "reading the PBX", "This is a bug: report it with the PBX's version")
         if isinstance(outcome, ThreecxError) and progress:
             progress(pbx.name, 0, 0)
         requests = client.requests
