@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import Any
 
 import duckdb
@@ -64,7 +65,7 @@ def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, cata
     def is_ours(name: str) -> bool:
         parameters = list(MACRO_PARAMETERS) if name in MACROS else None
         return [named for _, named in there.get(name, ())] == [parameters] and (
-            _meaning(cursor, there[name][0][0]) == _meaning(cursor, _as_reported(cursor, wanted[name]))
+            _meaning(there[name][0][0]) == _meaning(_as_reported(wanted[name]))
         )
 
     shadows = [name for (name,) in cursor.execute(_SHADOWS, {"dataset": dataset}).fetchall()]
@@ -91,16 +92,27 @@ def update_views(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[st
     return problems
 
 
-def _as_reported(cursor: duckdb.DuckDBPyConnection, query: str) -> str:
+# Parsing all views takes a quarter of a second, and a process that syncs several times meets the same texts again.
+@lru_cache(maxsize=64)
+def _as_reported(query: str) -> str:
     """A query in the words in which DuckDB reports a view that was just created by it."""
-    (text,) = cursor.execute("select json_deserialize_sql(json_serialize_sql(?))", [query]).fetchone() or ("",)
+    return _parsed("select json_deserialize_sql(json_serialize_sql(?))", query)
+
+
+@lru_cache(maxsize=64)
+def _meaning(query: str) -> Any:
+    """What DuckDB parses a query to, without what a file does not keep as it was."""
+    return _canonical(json.loads(_parsed("select json_serialize_sql(?)", query)))
+
+
+def _parsed(sql: str, query: str) -> str:
+    (text,) = _parser().cursor().execute(sql, [query]).fetchone() or ("null",)
     return str(text)
 
 
-def _meaning(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
-    """What DuckDB parses a query to, without what a file does not keep as it was."""
-    (parsed,) = cursor.execute("select json_serialize_sql(?)", [query]).fetchone() or ("null",)
-    return _canonical(json.loads(parsed))
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
 
 
 def _canonical(node: Any) -> Any:
