@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import cache, lru_cache
 from typing import Any
 
 import duckdb
@@ -46,6 +45,9 @@ _COMMENTS = f"""
     union all select table_name, column_name, comment from duckdb_columns() where {_HERE}
 """  # noqa: S608  constants
 
+_same: set[tuple[str, str]] = set()
+"""Views that were found right. To parse all takes a quarter of a second, and a program may sync many times."""
+
 
 def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, catalog: str | None = None) -> list[str]:
     """The views and macros of a dataset that are missing or are not those of this release.
@@ -65,7 +67,7 @@ def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, cata
     def is_ours(name: str) -> bool:
         parameters = list(MACRO_PARAMETERS) if name in MACROS else None
         return [named for _, named in there.get(name, ())] == [parameters] and (
-            _meaning(there[name][0][0]) == _meaning(_as_reported(wanted[name]))
+            _is_same(cursor, there[name][0][0], wanted[name])
         )
 
     shadows = [name for (name,) in cursor.execute(_SHADOWS, {"dataset": dataset}).fetchall()]
@@ -92,27 +94,26 @@ def update_views(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[st
     return problems
 
 
-# Parsing all views takes a quarter of a second, and a process that syncs several times meets the same texts again.
-@lru_cache(maxsize=64)
-def _as_reported(query: str) -> str:
+def _is_same(cursor: duckdb.DuckDBPyConnection, text: str, query: str) -> bool:
+    """Whether `text`, which DuckDB reports of a view, means `query`."""
+    if (text, query) in _same:
+        return True
+    if _meaning(cursor, text) != _meaning(cursor, _as_reported(cursor, query)):
+        return False
+    _same.add((text, query))
+    return True
+
+
+def _as_reported(cursor: duckdb.DuckDBPyConnection, query: str) -> str:
     """A query in the words in which DuckDB reports a view that was just created by it."""
-    return _parsed("select json_deserialize_sql(json_serialize_sql(?))", query)
-
-
-@lru_cache(maxsize=64)
-def _meaning(query: str) -> Any:
-    """What DuckDB parses a query to, without what a file does not keep as it was."""
-    return _canonical(json.loads(_parsed("select json_serialize_sql(?)", query)))
-
-
-def _parsed(sql: str, query: str) -> str:
-    (text,) = _parser().cursor().execute(sql, [query]).fetchone() or ("null",)
+    (text,) = cursor.execute("select json_deserialize_sql(json_serialize_sql(?))", [query]).fetchone() or ("",)
     return str(text)
 
 
-@cache
-def _parser() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()
+def _meaning(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
+    """What DuckDB parses a query to, without what a file does not keep as it was."""
+    (parsed,) = cursor.execute("select json_serialize_sql(?)", [query]).fetchone() or ("null",)
+    return _canonical(json.loads(parsed))
 
 
 def _canonical(node: Any) -> Any:
