@@ -24,19 +24,23 @@ _CATALOG = re.compile(r"ELSE '((?:[^']|'')*)' END")
 _FORM = ("query_location", "query_location_length", "materialized", "is_implicit")
 _HERE = "database_name = current_database() and schema_name = $dataset"
 _DEFINITIONS = f"""
-    select view_name, sql, null from duckdb_views() where {_HERE}
+    with functions as materialized (
+        select database_name, schema_name, function_name, function_type, macro_definition, parameters, internal
+        from duckdb_functions()
+    )
+    select view_name, sql, null, false from duckdb_views() where {_HERE}
     union all
-    select function_name, macro_definition, parameters from duckdb_functions()
+    select function_name, macro_definition, parameters, false from functions
     where {_HERE} and function_type = 'table_macro'
-"""  # noqa: S608  constants
-_SHADOWS = f"""
-    select distinct f.schema_name || '.' || f.function_name from duckdb_functions() f
+    union all
+    select distinct f.schema_name || '.' || f.function_name, null, null, true from functions f
     where f.database_name = current_database() and f.function_name in (
-        select function_name from duckdb_functions() where internal
+        select function_name from functions where internal
     ) and not ({_HERE} and f.function_name in ({", ".join(f"'{name}'" for name in MACROS)}))
         and f.schema_name in ($dataset, 'main') and not f.internal
     order by 1
 """  # noqa: S608  constants
+"""Views and macros; the last column is true for a function that takes the place of one of DuckDB's own."""
 _COMMENTS = f"""
     select table_name, null, comment from duckdb_tables() where {_HERE}
     union all select view_name, null, comment from duckdb_views() where {_HERE}
@@ -57,8 +61,12 @@ def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, cata
     """
     cursor = connection.cursor()
     there: dict[str, list[tuple[str, list[str] | None]]] = {}
-    for name, text, parameters in cursor.execute(_DEFINITIONS, {"dataset": dataset}).fetchall():
-        there.setdefault(name, []).append((_HEAD.sub("", text).rstrip(";"), parameters))
+    shadows = []
+    for name, text, parameters, is_shadow in cursor.execute(_DEFINITIONS, {"dataset": dataset}).fetchall():
+        if is_shadow:
+            shadows.append(name)
+        else:
+            there.setdefault(name, []).append((_HEAD.sub("", text).rstrip(";"), parameters))
     if catalog is None:
         known = next((_CATALOG.search(text) for name in MACROS for text, _ in there.get(name, ())), None)
         catalog = known[1].replace("''", "'") if known else dataset
@@ -70,7 +78,6 @@ def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, cata
             _is_same(cursor, there[name][0][0], wanted[name])
         )
 
-    shadows = [name for (name,) in cursor.execute(_SHADOWS, {"dataset": dataset}).fetchall()]
     return [*(name for name in (*VIEWS, *MACROS) if not is_ours(name)), *shadows]
 
 
