@@ -250,9 +250,9 @@ def _date(value: str | None) -> datetime | None:
     """The time in `Wed, 21 Oct 2026 07:28:00 GMT`; None when absent or unreadable."""
     try:
         date = parsedate_to_datetime(value or "")
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, TypeError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _times(number: int) -> str:

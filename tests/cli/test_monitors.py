@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def state(**values: Any) -> dict[str, Any]:
 
 def test_prometheus_gets_a_line_for_each_pbx_and_nothing_for_what_is_not_known() -> None:
     failed = state(last_complete_at=None, last_status="failed", last_reason='say "no"', devices=None)
-    lines = prometheus_text({"hq": state(), "new": None, "leeds": failed}).splitlines()
+    lines = prometheus_text({"hq": state(), "new": None, "leeds": failed}, AT).splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         'threecx_last_complete_timestamp_seconds{pbx="hq"} 1795485600.5',
         'threecx_last_attempt_timestamp_seconds{pbx="hq"} 1795485600.5',
@@ -44,6 +44,13 @@ def test_prometheus_gets_a_line_for_each_pbx_and_nothing_for_what_is_not_known()
         'threecx_last_attempt_info{pbx="hq",status="complete",reason=""} 1',
         'threecx_last_attempt_info{pbx="leeds",status="failed",reason="say \\"no\\""} 1',
     ]
+
+
+def test_a_time_of_the_future_is_0_so_that_a_limit_on_its_age_fires() -> None:
+    lines = prometheus_text({"hq": state()}, AT - timedelta(hours=1)).splitlines()
+    assert 'threecx_last_complete_timestamp_seconds{pbx="hq"} 0' in lines
+    lines = prometheus_text({"hq": state()}, AT - timedelta(minutes=1)).splitlines()
+    assert 'threecx_last_complete_timestamp_seconds{pbx="hq"} 1795485600.5' in lines
 
 
 def test_nagios_gets_one_line_with_numbers_after_the_bar() -> None:

@@ -35,6 +35,12 @@ def told(facts: PbxFacts, cursor: PbxCursor | None = KNOWN, now: datetime = NOW,
     return pbx_news(facts, changes, cursor, now, RULES)
 
 
+def test_a_last_snapshot_of_the_future_is_a_problem() -> None:
+    problem = told(WELL, KNOWN, NOW - HOUR).problem
+    assert problem
+    assert (problem.kind, problem.since, "future" in str(problem.detail)) == ("stale", NOW, True)
+
+
 def test_ten_refused_runs_are_news_once() -> None:
     cursor, times = KNOWN, []
     for run in range(10):

@@ -11,7 +11,7 @@ from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.queries.sql_query import SqlQuery
-from dlt_threecx.queries.times import duration_text
+from dlt_threecx.queries.times import ago_text
 from dlt_threecx.settings.config import load_pbx_names, matching_names
 from dlt_threecx.source.errors import QueryError
 
@@ -69,9 +69,7 @@ def tell_freshness(history: History, pbx: Sequence[str], output: Output) -> None
     rows = list(history.rows(query.sql, query.params)[1])
     now = datetime.now(UTC)
     failed = [
-        f"PBX '{name}': the last attempt {status} {duration_text(now - at)} ago ({reason})"
-        if status == "failed"
-        else f"PBX '{name}': the last attempt was {status} {duration_text(now - at)} ago ({reason})"
+        f"PBX '{name}': the last attempt {'' if status == 'failed' else 'was '}{status} {ago_text(at, now)} ({reason})"
         for name, _, at, status, reason in rows
         if status != "complete"
     ]

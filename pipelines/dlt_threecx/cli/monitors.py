@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import click
 
+from dlt_threecx.queries.times import is_ahead
+
 __all__ = ["MONITORS", "NAGIOS_CRITICAL", "nagios_line", "prometheus_text", "write_text"]
 
 MONITORS = ("prometheus", "nagios")
@@ -27,12 +29,17 @@ _METRICS: tuple[tuple[str, str, str], ...] = (
 """Name after `threecx_`, column, meaning."""
 
 
-def prometheus_text(states: Mapping[str, State | None]) -> str:
-    """Metrics of all PBXs, None for one that was never read. A value that is not known is left out."""
+def prometheus_text(states: Mapping[str, State | None], now: datetime) -> str:
+    """Metrics of all PBXs, None for one that was never read. A value that is not known is left out.
+
+    A time of the future is 0, so that a limit on its age fires: it comes from a wrong clock.
+    """
     lines: list[str] = []
     for name, column, meaning in _METRICS:
         values = {pbx: state[column] for pbx, state in states.items() if state and state[column] is not None}
-        lines += _metric(name, meaning, ((f'pbx="{_escaped(pbx)}"', _number(value)) for pbx, value in values.items()))
+        lines += _metric(
+            name, meaning, ((f'pbx="{_escaped(pbx)}"', _number(value, now)) for pbx, value in values.items())
+        )
     up = ((f'pbx="{_escaped(pbx)}"', int(_succeeded(state))) for pbx, state in states.items())
     lines += _metric("last_attempt_succeeded", "1 when the last attempt was complete, 0 when it was not.", up)
     reasons = (
@@ -77,8 +84,11 @@ def _succeeded(state: State | None) -> bool:
     return state is not None and state["last_status"] == "complete"
 
 
-def _number(value: Any) -> float:
-    return value.timestamp() if isinstance(value, datetime) else value
+def _number(value: Any, now: datetime) -> float:
+    if isinstance(value, datetime):
+        return 0 if is_ahead(value, now) else value.timestamp()
+    number: float = value
+    return number
 
 
 def _escaped(text: str) -> str:

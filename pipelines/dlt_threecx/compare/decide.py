@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dlt_threecx.compare.api_shape import merged, moved
@@ -28,6 +28,10 @@ RESULT_FIELDS = (
     "duration_seconds", "chain", "exit_code", "retryable",
 )  # fmt: skip
 """What a run reports of each PBX."""
+
+
+_FIRST_RELEASE = datetime(2024, 1, 1, tzinfo=UTC)
+"""3CX 20, the first that can be read, came later."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def decide(
 ) -> SyncResult:
     """The result for one PBX; its new versions are added to the file, unless it failed or a guard refuses it."""
     state, snapshot, before = history.state, reading.outcome, history.state.complete
-    clock = list(_clock_objections(reading, history.before.last_at))
+    clock = list(_clock_objections(reading, _last_at(history.before, reading)))
     row = _dated(reading, history, is_clock_trusted=not clock or "clock" in accepted.guards)
     if isinstance(snapshot, ThreecxError):
         row = replace(row, status="failed", reason=snapshot.reason, detail=_sentences(str(snapshot), row.detail))
@@ -127,28 +131,50 @@ def bound(
 
 def _clock_objections(reading: Reading, last_at: datetime | None) -> Iterator[Objection]:
     behind = None if last_at is None else last_at - reading.started_at
-    return clock_objections(reading.clock_skew, behind, timedelta(minutes=reading.pbx.max_clock_skew_minutes))
+    return clock_objections(reading.clock_skew, behind, _max_skew(reading))
+
+
+def _last_at(state: PbxState, reading: Reading) -> datetime | None:
+    """The time before which the reading cannot lie.
+
+    Where this machine's clock and that of the PBX agree, an attempt of the future had a wrong clock. It counts no more,
+    unless it is a snapshot.
+    """
+    skew, limit, last_complete_at = reading.clock_skew, _max_skew(reading), state.last_complete_at
+    ahead = [at for at in (state.last_at, last_complete_at) if at is not None and at > reading.started_at + limit]
+    if len(ahead) == 1 and skew is not None and abs(skew) <= limit:
+        return last_complete_at
+    return state.last_at
+
+
+def _max_skew(reading: Reading) -> timedelta:
+    return timedelta(minutes=reading.pbx.max_clock_skew_minutes)
 
 
 def _dated(reading: Reading, history: StoredPbx, *, is_clock_trusted: bool) -> LedgerRow:
     """The row with its times, which never run backwards.
 
-    Where this machine's clock is not trusted, the PBX's clock counts: a row of the future would be the last for long.
+    Where the clocks of this machine and of the PBX differ, the earlier one counts: a row of the future would be the
+    last one for long. But no clock is right that shows a time at which there was nothing to read.
     """
     taken_at = reading.outcome.taken_at if isinstance(reading.outcome, Snapshot) else None
     read_at, settings, state = reading.started_at, reading.pbx.settings, history.state
-    if not is_clock_trusted and reading.clock_skew is not None:
-        read_at += reading.clock_skew
-        taken_at = None if taken_at is None else taken_at + reading.clock_skew
-    started_at = not_before(read_at, state.last_at)
+    skew = reading.clock_skew or timedelta()
+    if not is_clock_trusted and timedelta() < -skew < read_at - _FIRST_RELEASE:
+        read_at += skew
+        taken_at = None if taken_at is None else taken_at + skew
+    last_at, before = _last_at(state, reading), _last_at(history.before, reading)
+    started_at = not_before(read_at, last_at)
     detail = None
-    if history.before.last_at is not None and read_at <= history.before.last_at:
+    if last_at != state.last_at:
+        detail = f"The attempt before is dated {state.last_at:%Y-%m-%d %H:%M:%S} UTC: its clock was wrong"
+    elif before is not None and read_at <= before:
         detail = f"The clock was set back: it said {read_at:%Y-%m-%d %H:%M:%S} UTC, and the last run was later"
     if taken_at is not None:
         taken_at = not_before(taken_at, started_at)
     return LedgerRow(
         pbx=reading.pbx.name,
-        snapshot_id=new_snapshot_id(taken_at or started_at),
+        snapshot_id=new_snapshot_id(taken_at or started_at, state.last_id),
         base_url=settings.base_url,
         status="complete",
         detail=detail,

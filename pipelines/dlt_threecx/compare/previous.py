@@ -39,6 +39,11 @@ class PbxState:
         return max((at for at in times if at is not None), default=None)
 
     @property
+    def last_complete_at(self) -> datetime | None:
+        """The last complete snapshot."""
+        return self.complete["taken_at"] if self.complete else None
+
+    @property
     def last_id(self) -> str | None:
         """The last attempt."""
         return self.last["snapshot_id"] if self.last else None

@@ -21,6 +21,7 @@ GENESIS = "0" * 64
 
 _CHAINED = tuple(column.name for column in LEDGER if column.name != "chain")
 _TICK = timedelta(microseconds=1)
+_ID_TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +107,18 @@ def ledger_text(row: Mapping[str, Any]) -> bytes:
     return canonical_json({name: _plain(row[name]) for name in _CHAINED if row[name] is not None})
 
 
-def new_snapshot_id(at: datetime) -> str:
-    """Sorts by time and is unique: `20261103T070000.123456Z-3f9a1c`."""
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(3)}"
+def new_snapshot_id(at: datetime, last_id: str | None = None) -> str:
+    """Sorts by time, comes after the last one and is unique: `20261103T070000.123456Z-3f9a1c`."""
+    at = not_before(at, None if last_id is None else _id_time(last_id))
+    return f"{at.astimezone(UTC):{_ID_TIME}}-{secrets.token_hex(3)}"
+
+
+def _id_time(snapshot_id: str) -> datetime | None:
+    try:
+        return datetime.strptime(snapshot_id.partition("-")[0], _ID_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        # Somebody has changed it: verify tells.
+        return None
 
 
 def not_before(at: datetime, last: datetime | None) -> datetime:

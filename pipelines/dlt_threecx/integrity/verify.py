@@ -100,9 +100,7 @@ def _replayed(
         replay = Replay(verdict, wrong.get(name))
         chain: str | None = None
         try:
-            for row in ledger.get(name, ()):
-                if until is not None and (row["taken_at"] or row["started_at"]) > until:
-                    break
+            for row in _begun(ledger.get(name, []), until):
                 verdict.attempts += 1
                 is_complete = row["status"] == "complete"
                 seal = replay.snapshot(row, versions.of(name, row["snapshot_id"])) if is_complete else 0
@@ -120,6 +118,12 @@ def _replayed(
         if verdict.disagreement is not None:
             verdict.disagreement = _with_field(log, verdict.pbx, verdict.disagreement)
     return verdicts
+
+
+def _begun(rows: list[Row], until: datetime | None) -> list[Row]:
+    """The rows up to the last one that is not later than a time."""
+    begun = [until is None or (row["taken_at"] or row["started_at"]) <= until for row in rows]
+    return rows[: max((number for number, is_begun in enumerate(begun, start=1) if is_begun), default=0)]
 
 
 def _linked(row: Row, chain: str | None, seal: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from dlt_threecx.destinations.base import Destination
 from dlt_threecx.integrity.ledger import Head
@@ -22,7 +22,10 @@ def runs_before(destination: Destination) -> dict[str, str]:
         return {}
     schema = destination.schema
     loaded = f"from {schema}.snapshots s where s._dlt_load_id in {finished_loads(f'{schema}.')}"
-    newest = next(destination.rows(f"select max(s.started_at) as newest {loaded}"), (None,))[0]
+    # A run of the future had a wrong clock, and others have followed it since.
+    times = f"select max(case when s.started_at <= ? then s.started_at end) as past, max(s.started_at) as last {loaded}"
+    past, last_at = next(destination.rows(times, [datetime.now(UTC)]))
+    newest = past or last_at
     if newest is None:
         return {}
     recent = list(

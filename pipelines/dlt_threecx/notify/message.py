@@ -111,7 +111,7 @@ def _state(problem: Problem, is_reminder: bool) -> str:
 
 
 def _why(problem: Problem) -> str:
-    if problem.kind == "stale":
+    if problem.kind == "stale" and problem.detail is None:
         return (
             "No sync has run since. Check the scheduler." if problem.since else "It was never read. Run threecx sync."
         )

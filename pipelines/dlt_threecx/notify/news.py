@@ -10,6 +10,7 @@ from typing import Literal
 from dlt_threecx.notify.cursor import PbxCursor
 from dlt_threecx.notify.facts import Finding, PbxFacts
 from dlt_threecx.queries.change_groups import ChangeGroup, FieldChange, change_groups
+from dlt_threecx.queries.times import is_ahead
 
 __all__ = ["PbxNews", "Problem", "Rules", "baseline", "pbx_news"]
 
@@ -18,6 +19,8 @@ DIGEST_EVERY = timedelta(hours=20)
 
 REMIND_AFTER = timedelta(hours=24)
 """A problem that goes on is told a second time after this, and then no more."""
+
+_AHEAD = "This time is in the future, so its age is unknown. Check the clock of the machine that syncs."
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,16 @@ def pbx_news(
 
 def _problem(facts: PbxFacts, known: PbxCursor, now: datetime, rules: Rules) -> Problem | None:
     """The problem of a PBX; one that failed less often than the rules say has none yet."""
-    is_old = now - (facts.last_complete_at or known.begun_at) > rules.max_age
+    last_at = facts.last_complete_at or known.begun_at
+    detail = _AHEAD if is_ahead(last_at, now) else None
+    is_old = now - last_at > rules.max_age or detail is not None
     if facts.last_status == "refused":
         return Problem("refused", facts.last_reason, facts.last_detail, facts.first_failure_at)
     if facts.last_status == "failed":
         if is_old or facts.failures >= rules.attempts:
             return Problem("failing", facts.last_reason, facts.last_detail, facts.first_failure_at)
         return None
-    return Problem("stale", since=facts.last_complete_at) if is_old else None
+    return Problem("stale", detail=detail, since=facts.last_complete_at) if is_old else None
 
 
 def _with_problem(news: PbxNews, problem: Problem | None, facts: PbxFacts, now: datetime) -> PbxNews:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-__all__ = ["duration_text", "parsed_age", "parsed_time"]
+__all__ = ["ago_text", "duration_text", "is_ahead", "parsed_age", "parsed_time"]
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _NO_DIGITS = re.compile(r":|(Z|[+-].*)$")
@@ -18,6 +18,8 @@ _UNITS = {
 }
 _DAYS = {"today": timedelta(0), "yesterday": timedelta(days=1)}
 _TICK = timedelta(microseconds=1)
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""A time may lie this far in the future, as the clocks of two machines are never quite the same."""
 
 
 def parsed_age(text: str) -> timedelta:
@@ -62,6 +64,16 @@ def _span(text: str) -> timedelta:
         return timedelta(days=1)
     digits = _NO_DIGITS.sub("", clock)
     return {2: _UNITS["h"], 4: _UNITS["m"], 6: _UNITS["s"]}.get(len(digits), _TICK)
+
+
+def is_ahead(at: datetime, now: datetime) -> bool:
+    """Whether a time of the past lies in the future: then a clock was wrong, and its age is not known."""
+    return at - now > _CLOCKS_DIFFER
+
+
+def ago_text(at: datetime, now: datetime) -> str:
+    """`3 h 20 min ago`; `in 12 d` for a time of the future."""
+    return f"in {duration_text(at - now)}" if is_ahead(at, now) else f"{duration_text(now - at)} ago"
 
 
 def duration_text(length: timedelta) -> str:

@@ -42,7 +42,10 @@ class Reading:
     version: str | None
     outcome: Snapshot | ThreecxError
     clock_skew: timedelta | None = None
-    """How far the PBX's clock is ahead of this machine's; None when it named no time."""
+    """How far the PBX's clock is ahead of this machine's; None when it named no time.
+
+    Of a PBX that failed without naming a time: that of the PBX of the run whose clock is nearest to this machine's.
+    """
     fqdn: str | None = None
     """Host name of the PBX as it says itself; asked only when no header names the version."""
 
@@ -65,7 +68,14 @@ def read_all(
     if len(pbxs) == 1:
         return [read(pbxs[0])]
     with ThreadPoolExecutor(config.run.parallel) as pool:
-        return list(pool.map(read, pbxs))
+        readings = list(pool.map(read, pbxs))
+    nearest = min((r.clock_skew for r in readings if r.clock_skew is not None), key=abs, default=None)
+    return [
+        replace(reading, clock_skew=nearest)
+        if reading.clock_skew is None and isinstance(reading.outcome, ThreecxError)
+        else reading
+        for reading in readings
+    ]
 
 
 def unforeseen(error: Exception, asked: str, do: str) -> ThreecxError:

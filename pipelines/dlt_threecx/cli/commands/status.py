@@ -19,7 +19,7 @@ from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.publish.outcome import read_outcome
 from dlt_threecx.queries.sql_query import SqlQuery
-from dlt_threecx.queries.times import duration_text
+from dlt_threecx.queries.times import ago_text, duration_text, is_ahead
 from dlt_threecx.settings.config import load_pbx_names
 from dlt_threecx.source.errors import ExitCode
 
@@ -33,8 +33,6 @@ _COLUMNS = (
 _TABLE = ("pbx", "state", "last complete", "devices", "24 h", "7 d", "last attempt", "version", "reason")
 _NAGIOS_AGE = timedelta(hours=26)
 """How old a snapshot may be for Nagios when nobody says."""
-_AHEAD = timedelta(minutes=5)
-"""How far a snapshot may lie in the future, as clocks differ."""
 _IMPORTANT = ("pbx", "state", "last complete", "reason", "devices", "last attempt")
 
 Row = dict[str, Any]
@@ -84,8 +82,8 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
         output.write((*_COLUMNS, "in_settings"), marked)
     output.show()
     if last := read_outcome(location.work_folder):
-        age = duration_text(datetime.now(UTC) - last.ended_at)
-        what = f"could not be renewed {age} ago: {last.error}" if last.error else f"was brought up to date {age} ago."
+        ago = ago_text(last.ended_at, now)
+        what = f"could not be renewed {ago}: {last.error}" if last.error else f"was brought up to date {ago}."
         (stderr.warning if last.error else stderr.note)(f"The copy in {last.folder} {what}")
     removed = {row["pbx"] for row in rows if configured and row["pbx"] not in configured}
     for name in sorted(removed):
@@ -110,7 +108,7 @@ def status(max_age: timedelta | None, pbx: tuple[str, ...], location: HistoryLoc
 def _to_monitor(states: Mapping[str, Row | None], now: datetime, max_age: timedelta | None, output: Output) -> int:
     """Prometheus gets metrics, and has its own limits; a plugin of Nagios has its own exit codes."""
     if output.form == "prometheus":
-        write_text(prometheus_text(states), output.path)
+        write_text(prometheus_text(states, now), output.path)
         return ExitCode.DONE
     problems = list(_problems(states, now, max_age or _NAGIOS_AGE))
     write_text(nagios_line(states, problems), output.path)
@@ -123,10 +121,9 @@ def _state(row: Row, now: datetime, max_age: timedelta | None) -> str:
         return "never read"
     if row["last_status"] != "complete":
         return str(row["last_status"])
-    age = now - row["last_complete_at"]
-    if age < -_AHEAD:
+    if is_ahead(row["last_complete_at"], now):
         return "ahead"
-    return "stale" if max_age is not None and age > max_age else "fresh"
+    return "stale" if max_age is not None and now - row["last_complete_at"] > max_age else "fresh"
 
 
 def _worst_first(rows: list[Row], now: datetime, max_age: timedelta | None) -> list[Row]:
@@ -153,9 +150,7 @@ def _line(row: Row, now: datetime, max_age: timedelta | None) -> tuple[Any, ...]
 
 
 def _ago(at: datetime | None, now: datetime) -> str | None:
-    if at is None:
-        return None
-    return f"{duration_text(now - at)} ago" if at <= now else f"in {duration_text(at - now)}"
+    return None if at is None else ago_text(at, now)
 
 
 def _problems(latest: Mapping[str, Row | None], now: datetime, max_age: timedelta) -> Iterator[str]:
@@ -171,7 +166,7 @@ def _problems(latest: Mapping[str, Row | None], now: datetime, max_age: timedelt
             yield f"PBX '{name}': never read{': ' if last else ''}{last}{do}"
             continue
         age = now - row["last_complete_at"]
-        if age < -_AHEAD:
+        if is_ahead(row["last_complete_at"], now):
             when = f"{row['last_complete_at']:%Y-%m-%d %H:%M} UTC"
             yield (
                 f"PBX '{name}': the last complete snapshot is of the future ({when}), so its age is unknown. "
