@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from dlt_threecx.compare.decide import Accepted, SyncResult
 from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.own_process import leave_out_pandas
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import Config
 from dlt_threecx.source.errors import ExitCode, ThreecxError
@@ -61,6 +62,7 @@ def sync_in_child(job: Job) -> list[SyncResult]:
 
 def serve() -> None:
     """The child process: a job comes on stdin, and its outcome goes to stdout."""
+    leave_out_pandas()
     # Whatever else is printed must not get into the answer.
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)

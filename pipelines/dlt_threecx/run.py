@@ -34,10 +34,9 @@ from dlt_threecx.evidence.heads_file import append_heads
 from dlt_threecx.integrity.ledger import Head
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
 from dlt_threecx.loading.runs_before import history_objection, runs_before
+from dlt_threecx.loading.views_update import update_views
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
-from dlt_threecx.notify.announce import announce_after_sync
 from dlt_threecx.notify.ping import Ping
-from dlt_threecx.publish.after_sync import publish_after_sync
 from dlt_threecx.settings.config import Config
 from dlt_threecx.snapshot.reading import NO_OFFSET, Progress, Reading, read_all, unforeseen
 from dlt_threecx.snapshot.snapshot import Snapshot
@@ -85,8 +84,13 @@ def sync_pbxs(
     if config.run.heads_file:
         append_heads(config.run.heads_file, [result.row for result in results])
     if config.run.publish:
+        from dlt_threecx.publish.after_sync import publish_after_sync  # most runs need neither of the two
+
         publish_after_sync(location, config.run.publish, work.path, config.run.busy_timeout_seconds)
-    announce_after_sync(config, location, work.path / "notify")
+    if config.run.notify:
+        from dlt_threecx.notify.announce import announce_after_sync
+
+        announce_after_sync(config, location, work.path / "notify")
     return results
 
 
@@ -225,7 +229,7 @@ class _Run:
         except OSError as error:
             # All is loaded; an older head is as good until the next run.
             _log.warning("the last head could not be noted: %s", error)
-        for problem in destination.create_views():
+        for problem in update_views(destination, self._work):
             _log.warning("%s", problem)
         return in_order
 

@@ -18,12 +18,10 @@ PAGE = 100
 
 def threecx(folder: Path) -> None:
     """Ours: read, proven, compared, loaded."""
-    from dlt_threecx.run import sync_pbxs
-    from dlt_threecx.settings.config import load_config
+    from dlt_threecx.cli import main
 
-    [result] = sync_pbxs(load_config(folder, os.environ), db=folder / "ours.duckdb", dataset="threecx")
-    if result.error:
-        raise result.error
+    sys.argv = ["threecx", "sync", "--quiet", "--db", str(folder / "ours.duckdb")]
+    main()
 
 
 def _token() -> str:

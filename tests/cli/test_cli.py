@@ -117,6 +117,24 @@ def test_a_question_is_answered_without_dlt_and_requests(past: Path, question: s
     assert set(imported) & (SLOW - {"duckdb", "orjson"}) == set()
 
 
+def test_a_sync_imports_only_what_it_needs(tmp_path: Path) -> None:
+    with Simulator(Fleet(devices=3)) as pbx:
+        code = (
+            "import sys, dlt_threecx.cli as cli\n"
+            "try:\n"
+            "    cli.main()\n"
+            "finally:\n"
+            "    print(*sys.modules, file=sys.stderr)\n"
+        )
+        ran = python("-c", code, "sync", folder=tmp_path, **settings_of(pbx))
+    assert ran.code == 0
+    imported = set(ran.err.splitlines()[-1].split())
+    assert imported >= {"dlt", "pyarrow"}
+    # The first two take half a second together.
+    unused = {"pandas", "sqlalchemy", "dlt_threecx.notify.announce", "dlt_threecx.publish.publication"}
+    assert imported & unused == set()
+
+
 @pytest.mark.parametrize("command", ["check", "list", "simulate"])
 def test_a_command_that_loads_nothing_imports_no_dlt(tmp_path: Path, command: str) -> None:
     assert _imported(tmp_path, command, "--help") & {"dlt", "duckdb", "pyarrow"} == set()

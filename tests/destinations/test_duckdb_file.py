@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from dlt_threecx.destinations.duckdb_views import update_views
+from dlt_threecx.destinations import duckdb_views
+from dlt_threecx.destinations.duckdb_file import DuckDbFile
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
+from dlt_threecx.loading.views_update import update_views, views_digest
+from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.simulator import Fleet, Simulator
 from tests.rig import Rig
 
@@ -80,6 +84,20 @@ def test_a_view_or_macro_that_lies_is_named_and_made_again(synced: Rig) -> None:
     assert len(synced.rows("from phones.threecx.devices")) >= len(devices) - 1
 
 
+def test_views_are_compared_once_and_again_when_one_is_not_as_it_was(synced: Rig) -> None:
+    location = HistoryLocation(synced.db, project=synced.project)
+    work = WorkFolder(location)
+    with closing(DuckDbFile(synced.db, "threecx", wait_seconds=1)) as destination:
+        assert work.views == views_digest(destination)
+    synced.write("use phones.threecx", "comment on view devices is 'mine'")
+    with closing(DuckDbFile(synced.db, "threecx", wait_seconds=1)) as destination:
+        assert work.views != views_digest(destination)
+        assert update_views(destination, work) == []
+        assert work.views == views_digest(destination)
+    (comment,) = synced.rows("select comment from duckdb_views() where view_name = 'devices'")
+    assert comment["comment"] != "mine"
+
+
 def test_a_copy_of_the_file_under_another_name_has_the_same_views(synced: Rig, tmp_path: Path) -> None:
     backup = Path(shutil.copy(synced.db, tmp_path / 'it\'s a "backup".duckdb'))
     with open_history(HistoryLocation(backup)) as history:
@@ -113,8 +131,8 @@ def test_every_table_view_and_column_has_its_comment_and_a_run_without_news_writ
     assert purpose == {"comment": "one row per device that is there now"}
     with duckdb.connect(str(synced.db)) as connection:
         connection.execute("checkpoint")
-        assert update_views(connection, "threecx") == []
+        assert duckdb_views.update_views(connection, "threecx") == []
         connection.execute("checkpoint")
         before = connection.execute("select wal_size from pragma_database_size()").fetchall()
-        assert update_views(connection, "threecx") == []
+        assert duckdb_views.update_views(connection, "threecx") == []
         assert connection.execute("select wal_size from pragma_database_size()").fetchall() == before

@@ -8,6 +8,7 @@ import click
 
 from dlt_threecx.cli.exit_codes import exit_code_of
 from dlt_threecx.cli.lazy_group import LazyGroup
+from dlt_threecx.own_process import leave_out_pandas
 
 __all__ = ["COMMANDS", "main"]
 
@@ -66,8 +67,10 @@ def cli(context: click.Context) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Runs a command and ends the process with its exit code."""
+    """Runs a command, that of the command line without `args`, and ends the process with its exit code."""
     # JSON is UTF-8 wherever it goes; half a surrogate pair in a name becomes \ud800, which JSON reads back.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    if args is None:
+        leave_out_pandas()
     sys.exit(exit_code_of(cli, args))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import duckdb
 
 from dlt_threecx.destinations.base import Database, History, Row
-from dlt_threecx.destinations.duckdb_views import STORAGE, differing_views, update_views
+from dlt_threecx.destinations.duckdb_views import STORAGE, differing_views, reported_views, update_views
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.source.errors import QueryError, SettingsError, quoted
@@ -50,22 +50,26 @@ class DuckDbFile(Database):
 
     def __init__(self, db: Path, dataset: str, *, wait_seconds: float, read_only: bool = False) -> None:
         self.dataset = dataset
+        self._db, self._wait_seconds, self._is_read_only = db, wait_seconds, read_only
+        self._open()
+
+    def _open(self) -> None:
         self.connection = _connected(
-            lambda: duckdb.connect(str(db), read_only=read_only, config=STORAGE),
-            db,
-            wait_seconds,
+            lambda: duckdb.connect(str(self._db), read_only=self._is_read_only, config=STORAGE),
+            self._db,
+            self._wait_seconds,
             cannot="Check the path, its permissions and the disk",
             busy="Nothing was written. Close that program, or raise busy_timeout_seconds, and run again",
         )
         self.connection.execute("set TimeZone = 'UTC'")
         row = self.connection.execute("select current_database()").fetchone()
-        self.schema = f'{_quoted(str(row[0]) if row else "")}."{dataset}"'
+        self.schema = f'{_quoted(str(row[0]) if row else "")}."{self.dataset}"'
 
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline: this very connection."""
         from dlt_threecx.destinations.dlt_duckdb import DuckDb  # imports dlt
 
-        return DuckDb(self.connection, destination_name="duckdb")
+        return DuckDb(self.connection)
 
     def close(self) -> None:
         """Closes the file."""
@@ -96,7 +100,15 @@ class DuckDbFile(Database):
 
     def create_views(self) -> list[str]:
         """Creates or replaces the views, macros and comments that differ; returns what could not be made."""
-        return update_views(self.connection, self.dataset)
+        problems = update_views(self.connection, self.dataset)
+        # A file keeps a view in other words than those in which DuckDB reports a new one: from now on those count.
+        self.connection.close()
+        self._open()
+        return problems
+
+    def reported_views(self) -> Any:
+        """The views, macros and comments in DuckDB's words."""
+        return reported_views(self.connection)
 
 
 class DuckDbHistory(History):

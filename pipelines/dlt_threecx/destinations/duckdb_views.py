@@ -14,7 +14,7 @@ from dlt_threecx.tables import TABLES
 from dlt_threecx.views.dictionary import RELATIONS, Comment, changed_comments
 from dlt_threecx.views.views import MACRO_PARAMETERS, MACROS, VIEWS, view_queries, view_statements
 
-__all__ = ["STORAGE", "differing_views", "update_views"]
+__all__ = ["STORAGE", "differing_views", "reported_views", "update_views"]
 
 STORAGE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.2.0"}
 """New files get a format that every DuckDB from 1.2 on can open. A file keeps the format that it was created with."""
@@ -49,6 +49,23 @@ _COMMENTS = f"""
     union all select table_name, column_name, comment from duckdb_columns() where {_HERE}
 """  # noqa: S608  constants
 
+_REPORTED = """
+    with entries as (
+        select schema_name, table_name as name, null as column_name, null as text, null as parameters, comment
+        from duckdb_tables() where database_name = current_database()
+        union all
+        select schema_name, view_name, null, sql, null, comment
+        from duckdb_views() where database_name = current_database() and not internal
+        union all
+        select schema_name, table_name, column_name, null, null, comment
+        from duckdb_columns() where database_name = current_database() and not internal
+        union all
+        select schema_name, function_name, null, macro_definition, parameters::varchar, comment
+        from duckdb_functions() where database_name = current_database() and not internal
+    )
+    select current_database(), * from entries order by all
+"""
+
 _same: set[tuple[str, str]] = set()
 """Views that were found right. To parse all takes a quarter of a second, and a program may sync many times."""
 
@@ -79,6 +96,11 @@ def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, cata
         )
 
     return [*(name for name in (*VIEWS, *MACROS) if not is_ours(name)), *shadows]
+
+
+def reported_views(connection: duckdb.DuckDBPyConnection) -> list[Any]:
+    """All views, macros and comments of the file, in DuckDB's words."""
+    return [duckdb.__version__, *connection.execute(_REPORTED).fetchall()]
 
 
 def update_views(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:

@@ -41,6 +41,19 @@ _COMMENTS = """
     where p.pronamespace = to_regnamespace(%(schema)s) and p.proname = any(%(names)s)
 """
 
+_REPORTED = """
+    with entries as (
+        select c.oid, c.relname::text as name, case c.relkind when 'v' then pg_get_viewdef(c.oid) when 'i' then
+            pg_get_indexdef(c.oid) end as text, 'pg_class'::regclass as kind
+        from pg_class c where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'v', 'i')
+        union all
+        select p.oid, p.oid::regprocedure::text, pg_get_functiondef(p.oid), 'pg_proc'::regclass
+        from pg_proc p where p.pronamespace = to_regnamespace(%(schema)s) and p.prokind = 'f'
+    )
+    select version(), e.name, e.text, d.objsubid, d.description from entries e
+    left join pg_description d on d.objoid = e.oid and d.classoid = e.kind
+    order by 2, 3, 4
+"""
 
 _INDEXES = (
     "create index if not exists device_versions_key on {0}.device_versions (pbx, device_id, snapshot_id)",
@@ -87,10 +100,21 @@ class Postgres(Warehouse):
         wanted = {name: [(queries[name], FUNCTION_PARAMETERS, function_result(name))] for name in MACROS}
         return differing + [name for name in MACROS if found.get(name) != wanted[name]]
 
+    def refresh(self) -> None:
+        """Brings the statistics up to date: until its own daemon comes by, PostgreSQL plans as if tables were empty."""
+        for table in filter(self.has_table, (*TABLES, LOADS)):
+            with self._own_errors():
+                self._rows(f"analyze {self.schema}.{table}")
+
+    def reported_views(self) -> Any:
+        """The views, functions, indexes and comments in PostgreSQL's words."""
+        with self._own_errors():
+            return self._rows(_REPORTED, {"schema": self.schema})
+
     def create_views(self) -> list[str]:
         """Creates or replaces the views, functions and comments that differ; returns what could not be made.
 
-        Indexes and statistics, too: without them the views take a hundred times as long.
+        Indexes, too: without them the views take a hundred times as long.
         What others built on a view stays: views are replaced in place, and dropped only when nothing depends on them.
         """
         differing = self.differing_views()
@@ -99,12 +123,9 @@ class Postgres(Warehouse):
             self._write_comments()
             for statement in _INDEXES:
                 self._rows(statement.format(self.schema))
-            # Without statistics PostgreSQL plans as if the tables were empty, until its own daemon comes by.
-            for table in (*TABLES, LOADS):
-                self._rows(f"analyze {self.schema}.{table}")
         except psycopg2.Error as error:
             words = self._without_password(first_line(error)).rstrip(".!?")
-            problems.append(f"comments, indexes and statistics could not be written. PostgreSQL says: {words}")
+            problems.append(f"comments and indexes could not be written. PostgreSQL says: {words}")
         return problems
 
     def _is_view(self, name: str, query: str) -> bool:

@@ -28,6 +28,7 @@ class WorkFolder:
         self.pipelines = self.path / "dlt"
         self.announcement = Announcement(self.path / "announced.json")
         self._last_head = self.path / "last_head.json"
+        self._views = self.path / "views.txt"
 
     @property
     def last_head(self) -> Head | None:
@@ -42,6 +43,18 @@ class WorkFolder:
         half_written = self._last_head.with_suffix(".new")
         half_written.write_text(json.dumps(asdict(head)), encoding="utf-8")
         half_written.replace(self._last_head)
+
+    @property
+    def views(self) -> str | None:
+        """The hash of the views as they were when the last run from here had compared them."""
+        try:
+            return self._views.read_text(encoding="utf-8")
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def remember_views(self, digest: str) -> None:
+        """Notes that hash. A file that is half written has another one."""
+        self._views.write_text(digest, encoding="utf-8")
 
     @contextmanager
     def held(self, wait_seconds: float) -> Iterator[None]:

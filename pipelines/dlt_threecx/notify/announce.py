@@ -68,8 +68,6 @@ def announce(
 
 def announce_after_sync(config: Config, location: HistoryLocation, folder: Path) -> None:
     """Sends the news about the PBXs of a run. What goes wrong is logged: it does not change how the run ends."""
-    if not config.run.notify:
-        return
     try:
         receivers = apprise_receivers(config.run.notify)
         for name in announce(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from dlt_threecx.tables import LEDGER, TABLES, VERSIONS
 from dlt_threecx.views.views import MACROS, VIEWS, view_purpose
 
-__all__ = ["RELATIONS", "VIEW_COLUMNS", "Comment", "changed_comments", "column_meaning", "purpose"]
+__all__ = ["RELATIONS", "VIEW_COLUMNS", "Comment", "changed_comments", "column_meaning", "purpose", "wanted_comments"]
 
 RELATIONS = (*TABLES, *VIEWS, *MACROS)
 """Every table, view and macro that people may ask, in the order in which they are explained."""
@@ -128,6 +128,15 @@ def changed_comments(there: Sequence[Comment]) -> list[Comment]:
     """The comments that are to be written: those that differ from what this dictionary says."""
     wanted = [Comment(relation, column, _comment(relation, column)) for relation, column, _ in there]
     return [comment for comment, old in zip(wanted, there, strict=True) if comment.text not in (None, old.text)]
+
+
+def wanted_comments() -> list[Comment]:
+    """All comments that this release writes on tables, views and macros, and all meanings of columns."""
+    return [
+        *(Comment(relation, None, _comment(relation, None)) for relation in RELATIONS),
+        *(Comment(view, column, text) for view, columns in VIEW_COLUMNS.items() for column, text in columns.items()),
+        *(Comment("", column, text) for column, text in _SHARED.items()),
+    ]
 
 
 def _comment(relation: str, column: str | None) -> str | None:

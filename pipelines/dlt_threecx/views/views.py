@@ -21,6 +21,7 @@ __all__ = [
     "view_purpose",
     "view_queries",
     "view_statements",
+    "view_texts",
     "with_versions",
 ]
 
@@ -136,6 +137,13 @@ def view_queries(dialect: str, prefix: str = "", *, dataset: str = DATASET, cata
         return {name: _carried(_text(name, prefix, dialect), dialect) for name in (*VIEWS, *MACROS)}
     views = {name: _text(name, "", dialect) for name in VIEWS}
     return views | {name: _duckdb_macro(name, dataset, catalog) for name in MACROS}
+
+
+def view_texts() -> list[str]:
+    """All that the views are made of, in every dialect that has its own words; two releases alike have the same."""
+    dialects = (*_QUERIES_ALONE, "")
+    texts = [_text(name, "{schema}", dialect) for dialect in dialects for name in (*VIEWS, *MACROS)]
+    return [*texts, *(_duckdb_macro(name, "", "") for name in MACROS), *map(function_result, MACROS)]
 
 
 def _statement(name: str, query: str, dialect: str, prefix: str) -> str:
