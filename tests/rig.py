@@ -38,19 +38,21 @@ IMPATIENT = {
 _DATASET = "threecx"
 
 
-def config_of(project: Path, base_urls: Mapping[str, str], **settings: Any) -> Config:
-    """The settings of a project with these PBXs; any setting can be given by its name."""
-    given = IMPATIENT | settings
+def config_of(
+    project: Path, base_urls: Mapping[str, str], own: Mapping[str, Mapping[str, Any]] | None = None, **settings: Any
+) -> Config:
+    """The settings of a project with these PBXs; any setting can be given by its name, those of one PBX in `own`."""
+    common = IMPATIENT | settings
 
-    def of(kind: type) -> Row:
+    def of(kind: type, given: Mapping[str, Any]) -> Row:
         return {field.name: given[field.name] for field in fields(kind) if field.name in given}
 
-    run = RunConfig(**of(RunConfig))
-    pbxs = {
-        name: PbxConfig(name, Settings(base_url=url, **of(Settings)), **of(PbxConfig))
-        for name, url in base_urls.items()
-    }
-    return Config(project, pbxs, run)
+    def pbx(name: str, url: str) -> PbxConfig:
+        given = common | dict((own or {}).get(name, {}))
+        return PbxConfig(name, Settings(base_url=url, **of(Settings, given)), **of(PbxConfig, given))
+
+    pbxs = {name: pbx(name, url) for name, url in base_urls.items()}
+    return Config(project, pbxs, RunConfig(**of(RunConfig, common)))
 
 
 class Rig:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 
+from dlt_threecx.compare.decide import SyncResult
 from dlt_threecx.simulator import CLIENT_SECRET, FAULTS, Fleet, Simulator
+from dlt_threecx.simulator.messages import Request
 from dlt_threecx.snapshot.reading import read_all
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 from tests.rig import Rig, assert_sound, counts, leaks, rigs
 
 LIMIT_SECONDS = 30.0
-"""No fault may keep a run longer, on however slow a machine."""
+"""Not even all faults together may keep a run longer, on however slow a machine."""
 
 
 class Told(NamedTuple):
@@ -37,7 +41,7 @@ _DRIFT = "3 walks over all pages: none could be proven complete: "
 
 TOLD = {
     "unauthorized_midwalk": Told(0, None, ""),
-    "token_stolen": Told(3, "credentials", "refused 3 tokens that it had just given (HTTP 401)", {"page_size": 20}),
+    "token_stolen": Told(3, "credentials", "use a client_id that no other program uses", {"page_size": 20}),
     "restart_midwalk": Told(0, None, ""),
     "forbidden_empty": Told(3, "credentials", "access is forbidden (HTTP 403): the answer is empty"),
     "too_many_requests": Told(4, "unreachable", "(HTTP 429, tried 2 times, it asks for 1 s)", {"attempts": 2}),
@@ -81,18 +85,62 @@ TOLD = {
 }
 
 
+class Aftermath(NamedTuple):
+    """A PBX for each fault, read three times: well, under its fault, and well again with one device changed."""
+
+    rig: Rig
+    under: dict[str, SyncResult]
+    after: dict[str, SyncResult]
+    changed: dict[str, int]
+    """Fault → the device that changed when it was over."""
+    requests: list[Request]
+    """Those of the second sync."""
+    seconds: float
+    """How long the second sync took."""
+    shown: str
+    """What the second sync logged and printed."""
+
+
 @pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A rig with a history, shared: each test leaves it without a fault."""
-    for rig in rigs(tmp_path_factory.mktemp("faults"), Fleet(devices=130, seed=11)):
-        rig.sync()
-        yield rig
+def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
+    fleets = {fault: Fleet(devices=130, seed=number) for number, fault in enumerate(FAULTS)}
+    own = {fault: TOLD[fault].settings for fault in FAULTS}
+    with Simulator(fleets) as simulator:
+        rig = Rig(tmp_path_factory.mktemp("faults"), Fleet(devices=0), simulator)
+        rig.sync_all(own=own)
+        asked = len(simulator.requests)
+        for fault, pbx in simulator.pbxs.items():
+            pbx.faults.set(fault)
+        began = time.monotonic()
+        with listened() as heard:
+            under = {result.row.pbx: result for result in rig.sync_all(own=own)}
+        seconds, requests = time.monotonic() - began, simulator.requests[asked:]
+        changed = {fault: fleet.ids()[number] for number, (fault, fleet) in enumerate(fleets.items())}
+        for fault, device in changed.items():
+            simulator.pbxs[fault].faults.set(None)
+            fleets[fault].update(device, {"Registrar": {"IpAddress": "10.8.0.1"}})
+        after = {result.row.pbx: result for result in rig.sync_all(own=own)}
+        yield Aftermath(rig, under, after, changed, requests, seconds, heard.getvalue())
+
+
+@contextmanager
+def listened() -> Iterator[io.StringIO]:
+    """Everything that is logged, at any level, or printed."""
+    heard, root = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(heard), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with redirect_stdout(heard), redirect_stderr(heard):
+            yield heard
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
 
 
 @pytest.fixture
-def rig(synced: Rig) -> Iterator[Rig]:
-    yield synced
-    synced.simulator.set_fault(None)
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    yield from rigs(tmp_path / "faults", Fleet(devices=130, seed=11))
 
 
 def test_every_fault_is_told() -> None:
@@ -100,21 +148,13 @@ def test_every_fault_is_told() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told_soon_and_leaves_the_history_alone(
-    rig: Rig, fault: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    told = TOLD[fault]
-    before, ledger = rig.versions(), rig.ledger()
-    asked = len(rig.simulator.requests)
-    rig.simulator.fault = fault
-    began = time.monotonic()
-    with caplog.at_level(logging.DEBUG):
-        result = rig.sync(**told.settings)
-    assert time.monotonic() - began < LIMIT_SECONDS
+def test_a_fault_is_told_and_leaves_the_history_alone(aftermath: Aftermath, fault: str) -> None:
+    told, result, rig = TOLD[fault], aftermath.under[fault], aftermath.rig
     assert (result.exit_code, result.row.reason) == (told.exit_code, told.reason)
-    assert before == rig.versions()
-    assert ledger == rig.ledger()[:-1]
-    assert rig.ledger()[-1] == result.row.values()
+    first, second, third = (row for row in rig.ledger() if row["pbx"] == fault)
+    assert second == result.row.values()
+    versions = [row for row in rig.versions() if row["pbx"] == fault]
+    assert {row["snapshot_id"] for row in versions} == {first["snapshot_id"], third["snapshot_id"]}
     if result.error:
         words = str(result.error)
         assert told.words in words
@@ -124,22 +164,24 @@ def test_a_fault_is_told_soon_and_leaves_the_history_alone(
         assert result.error.do
         assert result.row.status == "failed"
         assert words in (result.row.detail or "")
-    tokens = [request for request in rig.simulator.requests[asked:] if request.path == "/connect/token"]
+    tokens = [request for request in aftermath.requests if request.path == f"/{fault}/connect/token"]
     assert len(tokens) <= 3
-    assert rig.simulator.stray_requests == []
-    shown = [caplog.text, *capfd.readouterr(), json.dumps(result.report(), default=str), repr(result)]
-    assert [text for text in shown if "pw-secret" in text or "eyJ" in text] == []
-    assert leaks(rig) == []
+    changes = [(row["device_id"], row["change"], row["changed_fields"]) for row in versions[130:]]
+    assert changes == [(aftermath.changed[fault], "changed", '["ip_address"]')]
+    assert third["previous_snapshot_id"] == (first if result.error else second)["snapshot_id"]
 
-    rig.simulator.set_fault(None)
-    device = rig.fleet.ids()[len(ledger) % 130]
-    rig.fleet.update(device, {"Registrar": {"IpAddress": f"10.8.0.{len(ledger) % 250}"}})
-    after = rig.sync()
-    assert rig.changes(after.row.snapshot_id) == [(device, "changed", ["ip_address"])]
-    assert after.row.previous_snapshot_id == next(
-        row["snapshot_id"] for row in reversed(rig.ledger()[:-1]) if row["status"] == "complete"
-    )
-    assert_sound(rig)
+
+def test_faults_are_told_soon(aftermath: Aftermath) -> None:
+    assert aftermath.seconds < LIMIT_SECONDS
+
+
+def test_faults_lead_nobody_elsewhere_and_show_no_secret(aftermath: Aftermath) -> None:
+    assert aftermath.rig.simulator.stray_requests == []
+    reports = [json.dumps(result.report(), default=str) + repr(result) for result in aftermath.under.values()]
+    assert aftermath.shown
+    assert [text for text in (aftermath.shown, *reports) if "pw-secret" in text or "eyJ" in text] == []
+    assert leaks(aftermath.rig) == []
+    assert_sound(aftermath.rig)
 
 
 def _nested(depth: int) -> Any:
@@ -231,6 +273,7 @@ def test_a_history_that_cannot_be_compared_with_fails_its_own_pbx(tmp_path: Path
 
 
 def test_a_token_revoked_between_two_pages_is_replaced_once(rig: Rig) -> None:
+    rig.sync()
     for after in (0, 1, 2):
         asked = len(rig.simulator.requests)
         rig.simulator.set_fault("unauthorized_midwalk", after=after)
