@@ -32,7 +32,9 @@ DATASET = "threecx"
 LOADS = "_dlt_loads"
 """dlt's own table of finished packages: a snapshot counts once its package stands there with status 0."""
 
-Status = Literal["complete", "refused", "failed"]
+Status = Literal["complete", "refused", "failed", "archived", "join"]
+"""An attempt, and after `threecx archive` two more: `archived` is a snapshot of which only the versions stay that the
+devices of today need, and `join` is where the history goes on after the archive."""
 Change = Literal["added", "changed", "removed", "returned", "refreshed", "rebaselined"]
 CHANGES: tuple[Change, ...] = get_args(Change)
 """The kinds of versions; the ledger has a count of each, under the same name."""
@@ -108,9 +110,13 @@ LEDGER: tuple[TableColumn, ...] = (
     TableColumn("pbx", "text", "name of the PBX in the settings", key=True),
     TableColumn("snapshot_id", "text", "names the attempt; sorts by time", key=True),
     TableColumn("base_url", "text", "address that was read"),
-    TableColumn("status", "text", "complete, refused or failed"),
+    TableColumn(
+        "status",
+        "text",
+        "complete, refused or failed; archived: only versions that are still needed are here; join: an archive ends",
+    ),
     TableColumn("reason", "text", "why it was refused or failed, in one word"),
-    TableColumn("detail", "text", "the same in a sentence"),
+    TableColumn("detail", "text", "the same in a sentence; of a join, JSON: what the archive has"),
     TableColumn("started_at", "timestamp", "begin of the attempt"),
     TableColumn("taken_at", "timestamp", "the moment the snapshot stands for; null without one"),
     TableColumn("duration_seconds", "double", "length of the reading"),

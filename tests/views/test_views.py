@@ -140,9 +140,9 @@ def test_complete_snapshots_have_a_row_per_reading_that_was_proven(past: Past) -
     write_days(past, [(_day(1), "hq", {1: {}, 2: {}}), (_day(1), "leeds", {}), (_day(2), "hq", {1: {}})])
     write_attempt(past, _day(3), "hq", "refused", reason="shrink")
     assert _whole(past, "complete_snapshots") == [
-        ("hq", "20261101T060000", _day(1), 2),
-        ("hq", "20261102T060000", _day(2), 1),
-        ("leeds", "20261101T060000", _day(1), 0),
+        ("hq", "20261101T060000", _day(1), 2, False),
+        ("hq", "20261102T060000", _day(2), 1, False),
+        ("leeds", "20261101T060000", _day(1), 0, False),
     ]
 
 

@@ -42,7 +42,7 @@ def is_fleet(history: History, pbx: Sequence[str]) -> bool:
 
 def history_begin(history: History, pbx: Sequence[str]) -> datetime | None:
     """The first complete snapshot."""
-    query = SqlQuery(("min(taken_at)",), "complete_snapshots").among("pbx", pbx)
+    query = SqlQuery(("min(taken_at)",), "complete_snapshots").where("not is_archived").among("pbx", pbx)
     [[begin]] = history.rows(query.sql, query.params)[1]
     return begin if isinstance(begin, datetime) else None
 

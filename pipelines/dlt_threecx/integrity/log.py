@@ -19,7 +19,7 @@ SEALED = ("device_id", "change", "row_version", "tracked_version", "changed_fiel
 SHOWN = f"""
     (
         select distinct s.pbx, s.snapshot_id, s.row_format from snapshots s
-        where s._dlt_load_id in {finished_loads("")} and s.status = 'complete'
+        where s._dlt_load_id in {finished_loads("")} and s.status in ('complete', 'archived')
     ) c
 """  # noqa: S608  constants
 """The snapshots whose versions the views show."""

@@ -18,10 +18,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from dlt_threecx.integrity.join import join_of, joins_root
 from dlt_threecx.integrity.log import Log
 from dlt_threecx.integrity.row_hash import canonical_json
 from dlt_threecx.integrity.verdict import Disagreement
-from dlt_threecx.tables import LOADS
+from dlt_threecx.tables import LEDGER, LOADS
 
 __all__ = ["run_disagreement", "run_root", "run_seal"]
 
@@ -35,7 +36,13 @@ _ROWS = f"""
     select distinct s.root, s.pbx, s.snapshot_id, s.chain, s.previous_root, s._dlt_load_id, l.status, l.schema_name,
         s.started_at
     from snapshots s left join {LOADS} l on l.load_id = s._dlt_load_id
+    left join snapshots j on j.pbx = s.pbx and j.status = 'join' and j.snapshot_id > s.snapshot_id
+    where s.status not in ('join', 'joined') and j.pbx is null
     order by s.root, s.pbx, s.snapshot_id
+"""  # noqa: S608  constants
+_JOINS = f"""
+    select distinct {", ".join(f"s.{column.name}" for column in LEDGER)} from snapshots s
+    where s.status in ('join', 'joined') order by s.root, s.pbx
 """  # noqa: S608  constants
 
 
@@ -68,6 +75,9 @@ def run_disagreement(log: Log, until: datetime | None, unfinished: Collection[st
 
     With `until` later runs do not count. `unfinished` are snapshots of a load that the next sync will finish.
     """
+    seals = _archived(log)
+    if isinstance(seals, Disagreement):
+        return seals
     runs: dict[str, _Run] = {}
     for root, rows in groupby(log.rows(_ROWS)[1], key=itemgetter(0)):
         run = _run(root, list(rows))
@@ -76,7 +86,7 @@ def run_disagreement(log: Log, until: datetime | None, unfinished: Collection[st
         runs[root] = run
     in_question = [run for run in runs.values() if until is None or run.last_at <= until]
     for run in sorted(in_question, key=lambda run: run.names[0][1]):
-        if found := _of_loaded(run, runs) if run.is_loaded else _of_unloaded(run, runs, unfinished):
+        if found := _of_loaded(run, runs, seals) if run.is_loaded else _of_unloaded(run, runs, unfinished):
             return found
     lost = next(log.rows(_LOST_LOADS)[1], None) if until is None else None
     if lost is None:
@@ -103,14 +113,32 @@ def _run(root: str | None, rows: list[tuple[Any, ...]]) -> _Run | Disagreement:
     )
 
 
-def _of_loaded(run: _Run, runs: Mapping[str, _Run]) -> Disagreement | None:
+def _archived(log: Log) -> dict[str, str] | Disagreement:
+    """Root → seal of the runs in an archive that runs follow, and of the joins, which count as a run as well."""
+    seals: dict[str, str] = {}
+    names = tuple(column.name for column in LEDGER)
+    rows = (dict(zip(names, values, strict=True)) for values in log.rows(_JOINS)[1])
+    for root, of_archive in groupby(rows, key=itemgetter("root")):
+        joins = list(of_archive)
+        if root != joins_root(joins):
+            return Disagreement(joins[0]["snapshot_id"], "a join of this archive is missing, was changed or was put in")
+        try:
+            seals |= join_of(joins[0]).archived.runs
+        except ValueError:
+            return Disagreement(joins[0]["snapshot_id"], "this join does not say what is in the archive")
+        seals[root] = run_seal((join["pbx"], join["chain"]) for join in joins)
+    return seals
+
+
+def _of_loaded(run: _Run, runs: Mapping[str, _Run], seals: Mapping[str, str]) -> Disagreement | None:
     snapshot_id = run.names[0][1]
     for root in run.before:
-        if root not in runs:
+        if root not in runs and root not in seals:
             return Disagreement(snapshot_id, "the run before it is missing in the ledger")
-        if not runs[root].is_loaded:
+        if root in runs and not runs[root].is_loaded:
             return _missing_load(runs[root])
-    if run.root != run_root({root: runs[root].seal for root in run.before}, run.names):
+    seals = {root: runs[root].seal if root in runs else seals[root] for root in run.before}
+    if run.root != run_root(seals, run.names):
         what = "a row of this run or of the run before it is missing in the ledger, was changed or was put in"
         return Disagreement(snapshot_id, what)
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dlt_threecx.integrity.join import Join
+
 __all__ = ["Disagreement", "Verdict"]
 
 
@@ -33,3 +35,7 @@ class Verdict:
     disagreement: Disagreement | None = None
     heads: set[str] = field(default_factory=set, repr=False)
     """Every chain value, to look for one that was noted elsewhere."""
+    begins: Join | None = None
+    """Where the history begins, when what was before it is in an archive."""
+    joins: list[Join] = field(default_factory=list, repr=False)
+    """Where an archive and what follows it were found to meet."""

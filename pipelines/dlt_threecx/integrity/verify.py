@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
+from dlt_threecx.integrity.join import Join, join_of
 from dlt_threecx.integrity.ledger import Head, chained
 from dlt_threecx.integrity.log import SHOWN, Log, Row, Versions, device_versions, ledger_rows, marks
 from dlt_threecx.integrity.replay import Broken, Replay, Wrong
@@ -65,6 +66,9 @@ def verify(
 def _forgotten(verdict: Verdict, remembered: Head | None) -> Disagreement | None:
     if remembered is None or remembered.pbx != verdict.pbx or remembered.chain in verdict.heads:
         return None
+    if verdict.begins is not None and remembered.snapshot_id < verdict.begins.snapshot_id:
+        # it is in the archive
+        return None
     what = "a sync from this folder loaded this snapshot, and the ledger no longer has it: the end was cut off, or a "
     return Disagreement(remembered.snapshot_id, what + "backup was restored")
 
@@ -98,17 +102,8 @@ def _replayed(
     for name in names:
         verdict = Verdict(name)
         replay = Replay(verdict, wrong.get(name))
-        chain: str | None = None
         try:
-            for row in _begun(ledger.get(name, []), until):
-                verdict.attempts += 1
-                is_complete = row["status"] == "complete"
-                seal = replay.snapshot(row, versions.of(name, row["snapshot_id"])) if is_complete else 0
-                chain = _linked(row, chain, seal)
-                verdict.heads.add(chain)
-                verdict.head = chain
-                if progress is not None:
-                    progress(name, verdict.versions)
+            _replay(replay, verdict, ledger.get(name, []), versions, until, progress)
         except Broken as broken:
             verdict.disagreement = broken.disagreement
         verdict.devices = len(replay.present)
@@ -120,10 +115,55 @@ def _replayed(
     return verdicts
 
 
-def _begun(rows: list[Row], until: datetime | None) -> list[Row]:
+def _begun(rows: Sequence[Row], until: datetime | None) -> Sequence[Row]:
     """The rows up to the last one that is not later than a time."""
     begun = [until is None or (row["taken_at"] or row["started_at"]) <= until for row in rows]
     return rows[: max((number for number, is_begun in enumerate(begun, start=1) if is_begun), default=0)]
+
+
+def _replay(
+    replay: Replay,
+    verdict: Verdict,
+    ledger: Sequence[Row],
+    versions: Versions,
+    until: datetime | None,
+    progress: Progress | None,
+) -> None:
+    """Replays one PBX into its verdict. Raises Broken."""
+    name, begin = verdict.pbx, next((index for index, row in enumerate(ledger) if row["status"] == "join"), None)
+    if begin is not None:
+        kept = ((row, versions.of(name, row["snapshot_id"])) for row in ledger[:begin])
+        join = _join(ledger[begin])
+        replay.begin(join, kept)
+        verdict.head = join.head
+        verdict.heads.add(join.head)
+        ledger = ledger[begin + 1 :]
+    for row in _begun(ledger, until):
+        if row["status"] == "joined":
+            _meet(replay, verdict, _join(row))
+            continue
+        verdict.attempts += 1
+        is_complete = row["status"] == "complete"
+        seal = replay.snapshot(row, versions.of(name, row["snapshot_id"])) if is_complete else 0
+        verdict.head = _linked(row, verdict.head, seal)
+        verdict.heads.add(verdict.head)
+        if progress is not None:
+            progress(name, verdict.versions)
+
+
+def _join(row: Row) -> Join:
+    try:
+        return join_of(row)
+    except ValueError as error:
+        raise Broken(row["snapshot_id"], "this row of the ledger is not what was written") from error
+
+
+def _meet(replay: Replay, verdict: Verdict, join: Join) -> None:
+    """The end of an archive has to be where the history after it begins."""
+    if join.head != verdict.head:
+        raise Broken(join.snapshot_id, "the archive does not end with the row that the history goes on from")
+    replay.meet(join)
+    verdict.joins.append(join)
 
 
 def _linked(row: Row, chain: str | None, seal: int) -> str:

@@ -84,7 +84,8 @@ def _latest(destination: Destination, names: Sequence[str], columns: Sequence[st
         from {schema}.device_versions v
         join (
             select v.pbx, v.device_id, max(v.snapshot_id) as snapshot_id from {schema}.device_versions v
-            join {schema}.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id and s.status = 'complete'
+            join {schema}.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
+                and s.status in ('complete', 'archived')
             where {of_pbxs} and s._dlt_load_id in {finished_loads(f"{schema}.")} group by v.pbx, v.device_id
         ) newest on newest.pbx = v.pbx and newest.device_id = v.device_id and newest.snapshot_id = v.snapshot_id
         where {of_pbxs}

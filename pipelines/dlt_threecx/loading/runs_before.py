@@ -30,7 +30,7 @@ def runs_before(destination: Destination) -> dict[str, str]:
         return {}
     recent = list(
         destination.rows(
-            f"select distinct s.root, s.previous_root {loaded} and s.started_at > ?",
+            f"select distinct s.root, s.previous_root {loaded} and (s.started_at > ? or s.status = 'join')",
             [newest - _RECENT],
         )
     )

@@ -60,6 +60,7 @@ _ATTEMPTS = """
         min(s.started_at) as first_failure_at
     from pbx_status p
     left join snapshots s on s.pbx = p.pbx and s.snapshot_id > coalesce(p.last_snapshot_id, '')
+        and s.status in ('refused', 'failed')
     group by p.pbx, p.last_status, p.last_reason, p.last_detail, p.last_complete_at, p.devices
 """
 

@@ -28,7 +28,8 @@ def heads(history: History) -> Heads:
     sql = f"""
         select distinct s.pbx, s.snapshot_id, s.chain
         from snapshots s
-        join (select s.pbx, max(s.snapshot_id) as snapshot_id from snapshots s where {_LOADED} group by s.pbx) n
+        join (select s.pbx, max(s.snapshot_id) as snapshot_id from snapshots s
+            where {_LOADED} and s.status <> 'join' group by s.pbx) n
             on n.pbx = s.pbx and n.snapshot_id = s.snapshot_id
     """  # noqa: S608  constants
     return {pbx: (snapshot_id, chain) for pbx, snapshot_id, chain in history.rows(sql)[1]}
@@ -51,6 +52,9 @@ def log_rows(history: History, table: str, before: Heads, now: Heads) -> pa.Reco
     condition, params = _since(before, now)
     names = ", ".join(f"s.{column.name}" for column in TABLES[table])
     counts = _LOADED if table == "snapshots" else _COMPLETE
+    if table == "snapshots" and before:
+        # the copy has what was archived since
+        counts += " and s.status <> 'join'"
     sql = f"select {names} from {table} s where {counts} and ({condition})"  # noqa: S608  constants
     return history.batches(sql, arrow_schema(TABLES[table]), params)
 

@@ -26,12 +26,12 @@ LINES = """
         select s.pbx, s.started_at, s.status, s.reason, s.detail, s.pbx_version,
             row_number() over (partition by s.pbx order by s.snapshot_id desc) as place
         from snapshots s
-        where {loaded} and s.started_at <= ? and {among}
+        where {loaded} and s.status not in ('archived', 'join') and s.started_at <= ? and {among}
     ), complete as (
         select s.pbx, s.taken_at, s.devices,
             row_number() over (partition by s.pbx order by s.snapshot_id desc) as place
         from complete_snapshots s
-        where s.taken_at <= ? and {among}
+        where not s.is_archived and s.taken_at <= ? and {among}
     )
     select a.pbx, a.started_at, a.status, a.reason, a.detail, a.pbx_version, c.taken_at, c.devices
     from attempts a

@@ -29,14 +29,15 @@ _DLT_COLUMNS = {
 _SNAPSHOT = {"snapshot_id": "names the snapshot; sorts by time", "taken_at": "the moment the snapshot stands for"}
 
 VIEW_COLUMNS: dict[str, dict[str, str]] = {
-    "complete_snapshots": _SNAPSHOT,
+    "complete_snapshots": _SNAPSHOT
+    | {"is_archived": "whether it is in an archive, and only versions that are still needed are here"},
     "device_snapshots": _SNAPSHOT,
     "devices_as_of": _SNAPSHOT,
     "devices": {
-        "first_seen_at": "the first snapshot that had the device",
+        "first_seen_at": "the first snapshot that had the device; null when that is in an archive",
         "last_changed_at": "the last snapshot in which it was added, changed or came back",
         "last_confirmed_at": "the latest complete snapshot of its PBX",
-        "versions": "versions it has had so far, rebaselined ones included",
+        "versions": "versions it has had so far, rebaselined ones included and archived ones not",
     },
     "device_history": {
         "valid_from": "the snapshot from which the device was so",

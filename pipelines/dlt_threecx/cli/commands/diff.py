@@ -82,7 +82,8 @@ def diff(
 
 def _known(history: History, earlier: datetime, later: datetime, pbx: Sequence[str], output: Output) -> list[str]:
     """The PBXs that have a snapshot up to the first time; a note for those that have one up to the second only."""
-    first = SqlQuery(("pbx", "min(taken_at)"), "complete_snapshots").where("taken_at <= ?", later).among("pbx", pbx)
+    first = SqlQuery(("pbx", "min(taken_at)"), "complete_snapshots").where("not is_archived").among("pbx", pbx)
+    first.where("taken_at <= ?", later)
     _, rows = history.rows(first.sql + " group by pbx order by pbx", first.params)
     begins: dict[str, datetime] = dict(rows)
     known = [name for name, at in begins.items() if at <= earlier]

@@ -89,7 +89,8 @@ def verdicts_of(
 
 def check_asked(history: History, pbxs: Sequence[str], at: datetime | None) -> None:
     """Raises QueryError when no PBX has that name, or nothing was recorded up to that time."""
-    sql = "select s.pbx, min(coalesce(s.taken_at, s.started_at)) as begins_at from snapshots s group by s.pbx"
+    sql = "select s.pbx, min(coalesce(s.taken_at, s.started_at)) as begins_at from snapshots s"
+    sql += " where s.status not in ('archived', 'join') group by s.pbx"
     begins: dict[str, datetime] = dict(history.rows(sql)[1])
     for name in pbxs:
         if name not in begins:

@@ -21,6 +21,7 @@ with digits as (
         cast(min(s.taken_at) at time zone 'UTC' as date) as day,
         cast(greatest(max(s.taken_at), current_timestamp) at time zone 'UTC' as date) as last_day
     from {schema}complete_snapshots s
+    where not s.is_archived
 ), days as (
     select f.day + n.number as day
     from span f

@@ -42,7 +42,9 @@ with log as (
 ), kinds as (
     select distinct s.pbx, s.vendor, s.model, s.firmware_version from sums s
 ), read_days as (
-    select distinct s.pbx, cast(s.taken_at at time zone 'UTC' as date) as day from {schema}complete_snapshots s
+    select distinct s.pbx, cast(s.taken_at at time zone 'UTC' as date) as day
+    from {schema}complete_snapshots s
+    where not s.is_archived
 ), firsts as (
     select r.pbx, min(r.day) as day from read_days r group by r.pbx
 ), days as (
@@ -81,5 +83,6 @@ select
     cast(t.devices as bigint) as devices,
     r.day is null as is_carried
 from totals t
+join firsts f on f.pbx = t.pbx and f.day <= t.day
 left join read_days r on r.pbx = t.pbx and r.day = t.day
 where t.devices > 0

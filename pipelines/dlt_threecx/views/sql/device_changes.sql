@@ -8,7 +8,14 @@ with ordered as (
     from {schema}device_versions v
     where {is_complete}
 ), first as (
-    select s.pbx, min(s.snapshot_id) as snapshot_id from {schema}complete_snapshots s group by s.pbx
+    select s.pbx, min(s.snapshot_id) as snapshot_id from {schema}complete_snapshots s
+    where not s.is_archived group by s.pbx
+), begins as (
+    -- what was before a join is in an archive, and what changed up to it cannot be told from what stayed
+    select s.pbx, max(s.snapshot_id) as snapshot_id
+    from {schema}snapshots s
+    where s.status = 'join' and s._dlt_load_id in {finished_loads}
+    group by s.pbx
 ), steps as (
     -- the second of two copies of a row comes after the first, at the same time
     select o.pbx, o.device_id, o.observed_at, o.previous_at
@@ -25,7 +32,8 @@ with ordered as (
         case when v.change in ('changed', 'refreshed') then v.changed_fields else '[null]' end as fields
     from {schema}device_versions v
     join steps s on s.pbx = v.pbx and s.device_id = v.device_id and s.observed_at = v.observed_at
-    where v.change <> 'rebaselined'
+    left join begins b on b.pbx = v.pbx
+    where v.change <> 'rebaselined' and (b.pbx is null or v.snapshot_id > b.snapshot_id)
 ), named as (
     select n.*, {field} as field
     from changed n {each_field}

@@ -3,7 +3,7 @@ with states as (
     select s.pbx, s.snapshot_id, s.taken_at, v.device_id, max(v.observed_at) as observed_at
     from {schema}complete_snapshots s
     join {schema}device_versions v on v.pbx = s.pbx and v.observed_at <= s.taken_at
-    where {is_complete}
+    where not s.is_archived and {is_complete}
     group by s.pbx, s.snapshot_id, s.taken_at, v.device_id
 ), loaded as (
     select

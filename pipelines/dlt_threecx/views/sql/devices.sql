@@ -4,7 +4,7 @@ with latest as (
         v.pbx,
         v.device_id,
         max(v.observed_at) as observed_at,
-        min(v.observed_at) as first_seen_at,
+        min(case when v.change = 'added' then v.observed_at end) as first_seen_at,
         max(case when v.change in ('added', 'changed', 'returned') then v.observed_at end) as last_changed_at
     from {schema}device_versions v
     where {is_complete}

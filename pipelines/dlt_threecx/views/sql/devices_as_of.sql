@@ -2,13 +2,12 @@
 with latest as (
     select s.pbx, max(s.snapshot_id) as snapshot_id, max(s.taken_at) as taken_at
     from {schema}complete_snapshots s
-    where s.taken_at <= cast(at_time as timestamptz)
+    where s.taken_at <= cast(at_time as timestamptz) and not s.is_archived
     group by s.pbx
 ), seen as (
     select v.pbx, v.device_id, max(v.snapshot_id) as snapshot_id
     from {schema}device_versions v
-    join {schema}complete_snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
-    where s.taken_at <= cast(at_time as timestamptz)
+    where v.observed_at <= cast(at_time as timestamptz) and {is_complete}
     group by v.pbx, v.device_id
 )
 select distinct

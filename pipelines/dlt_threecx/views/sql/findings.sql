@@ -1,18 +1,20 @@
 -- one row per rule and device that it finds; a finding about a whole PBX has no device
 with finished as materialized (
-    select c.pbx, c.snapshot_id, c.taken_at from {schema}complete_snapshots c
+    select c.pbx, c.snapshot_id, c.taken_at from {schema}complete_snapshots c where not c.is_archived
+), shown as materialized (
+    select c.pbx, c.snapshot_id from {schema}complete_snapshots c
 ), phones as materialized (
     select distinct v.pbx, v.device_id, {columns:v},
         case
             when regexp_matches(v.ip_address, '^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+(:[0-9]+)?$')
             then regexp_replace(v.ip_address, '[^.]*$', '')
         end as subnet
-    from {latest_versions:finished} v
+    from {latest_versions:shown} v
     where v.change <> 'removed'
 ), log as not materialized (
     select v.pbx, v.device_id, v.observed_at, v.change, v.changed_fields, {columns:v}
     from {schema}device_versions v
-    where {is_complete:finished}
+    where {is_complete:shown}
 ), last_removals as (
     select v.*, row_number() over (partition by v.pbx, v.device_id order by v.observed_at desc) as number
     from log v
