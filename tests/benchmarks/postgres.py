@@ -16,7 +16,7 @@ import duckdb
 
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.postgres import Postgres as PostgresDestination
-from tests.benchmarks.questions import write_history
+from tests.benchmarks.history import write_history
 from tests.destinations.warehouse import Postgres, postgres
 
 __all__ = ["SIZES", "measured"]

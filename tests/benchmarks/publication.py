@@ -5,25 +5,24 @@ address. Times are of whole processes (`threecx publish …`), memory is the pea
 """
 
 import argparse
-import os
-import sys
 import tempfile
-from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
 
-from tests.benchmarks.questions import measured, write_history
+from tests.benchmarks.history import write_history
+from tests.benchmarks.processes import COMMAND, apart, machine, measured
 
 _NEWS = """
     create temp table news as
         select pbx, strftime(now() at time zone 'UTC', '%Y%m%dT%H%M%S.%f-') || pbx as snapshot_id, now() as taken_at
         from (select distinct pbx from snapshots);
-    insert into _dlt_loads select distinct snapshot_id, 0 from news;
+    insert into _dlt_loads by name
+        select snapshot_id as load_id, 'threecx' as schema_name, 0 as status, taken_at as inserted_at from news;
     insert into snapshots by name
         select
-            pbx, snapshot_id, 'complete' as status, taken_at as started_at, taken_at,
-            sha256(snapshot_id) as chain, snapshot_id as _dlt_load_id
+            pbx, snapshot_id, 'https://pbx' as base_url, 'complete' as status, taken_at as started_at, taken_at,
+            sha256(snapshot_id) as chain, snapshot_id as _dlt_load_id, snapshot_id as _dlt_id
         from news;
     insert into device_versions by name
         select
@@ -44,16 +43,9 @@ def _add_news(db: Path, *, versions: bool) -> None:
         connection.execute(_NEWS.format(some=str(versions).lower()))
 
 
-def _in_a_process(target: object, *args: object, **kwargs: object) -> None:
-    """Children are born with the peak of their parent: large work is done in another one."""
-    process = get_context("spawn").Process(target=target, args=args, kwargs=kwargs)  # type: ignore[arg-type]
-    process.start()
-    process.join()
-
-
 def _measure(folder: Path, devices: int, pbxs: int, versions: int) -> None:
     db = folder / "threecx.duckdb"
-    _in_a_process(write_history, db, devices, pbxs, versions)
+    write_history(db, devices, pbxs, versions)
     where = ("--db", str(db))
     print(f"\n{devices * versions:,} versions of {devices:,} devices, {db.stat().st_size / 1e6:,.0f} MB")
     print(f"{'seconds':>8} {'peak MB':>8} {'copy MB':>8}  threecx publish …")
@@ -66,10 +58,10 @@ def _measure(folder: Path, devices: int, pbxs: int, versions: int) -> None:
         ("1 % changed, with Parquet", True, ()),
     ):
         if news is not None:
-            _in_a_process(_add_news, db, versions=news)
-        seconds, peak_mb = measured(folder, ("publish", "bi", *where, *options))
+            apart(_add_news, db, versions=news)
+        took = measured([*COMMAND, "publish", "bi", *where, *options], folder)
         size = (folder / "bi" / "threecx_bi.duckdb").stat().st_size / 1e6
-        print(f"{seconds:>8.2f} {peak_mb:>8.0f} {size:>8.0f}  {label}", flush=True)
+        print(f"{took.seconds:>8.2f} {took.peak_mb:>8.0f} {size:>8.0f}  {label}", flush=True)
 
 
 def main() -> None:
@@ -79,7 +71,7 @@ def main() -> None:
     parser.add_argument("--pbxs", type=int, default=10)
     parser.add_argument("--versions", type=int, default=100, help="of each device")
     arguments = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, DuckDB {duckdb.__version__}, {os.cpu_count()} cores")
+    print(machine())
     for devices in arguments.devices:
         with tempfile.TemporaryDirectory() as name:
             _measure(Path(name), devices, arguments.pbxs, arguments.versions)
