@@ -30,10 +30,13 @@ check: $(READY) ## format, lint, types, layers and generated documents
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.docs.documents
 
-bench: $(READY) ## how fast, and how much memory
+bench: $(READY) ## how fast, and how much memory; takes most of an hour
 	$(BIN)/python -m tests.benchmarks
-	$(BIN)/python -m tests.benchmarks.postgres
+	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.fleet
+	$(BIN)/python -m tests.benchmarks.questions
 	$(BIN)/python -m tests.benchmarks.publication
+	$(BIN)/python -m tests.benchmarks.postgres
 
 # in one process: others do not print what they measure
 # MUTANTS=100 SEED=7 runs 100 of the mutants; without it, all

@@ -1,31 +1,23 @@
-"""`make bench`: ratios from one run, beside the generic dlt source and a bare floor.
+"""`python -m tests.benchmarks`: a run of ours beside P, the generic dlt source with Parquet, and F, a bare floor.
 
-Times are of whole processes, byte-compiled; memory is the peak of the process. These machines are noisy: compare the
-figures of one run with each other, not with those of another day.
+Each takes its turn, several times; the figures are medians. Times are of whole processes, memory is their peak. These
+machines are noisy: compare the figures of one run with each other, not with those of another day.
 """
 
 import argparse
-import os
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from dlt_threecx.settings.keys import variable
+from tests.benchmarks.processes import ROOT, Measured, machine, measured
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One process: seconds, and the peak of its memory in MB."""
-
-    seconds: float
-    peak_mb: float
+PEERS = {"threecx": "ours", "generic_parquet": "P", "floor": "F"}
 
 
 class Server:
@@ -35,8 +27,6 @@ class Server:
         self._process = process
         url, client_id, client_secret = self._line().split()
         self.environ = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
             "RUNTIME__DLTHUB_TELEMETRY": "false",
             "RUNTIME__LOG_LEVEL": "ERROR",
             variable("base_url"): url,
@@ -65,57 +55,53 @@ def _server(devices: int, delay_seconds: float) -> Iterator[Server]:
         process.stdin.close()
 
 
-def _measured(peer: str, folder: Path, server: Server) -> Measured:
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.peers", peer, str(folder)], env=server.environ, cwd=folder
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{peer} failed")
-    scale = 1 if sys.platform == "darwin" else 1024
-    return Measured(time.perf_counter() - began, usage.ru_maxrss * scale / 2**20)
-
-
-def _days(peer: str, devices: int, delay_seconds: float) -> Iterator[tuple[str, Measured]]:
-    """A first load, a run without a change, a run with 1 % changed."""
+def _days(peers: list[str], devices: int, delay_seconds: float) -> Iterator[tuple[str, str, Measured]]:
+    """Run, peer and what it took: a first load, a run without a change, a run with 1 % changed."""
     with tempfile.TemporaryDirectory() as name, _server(devices, delay_seconds) as server:
-        folder = Path(name)
-        yield "first load", _measured(peer, folder, server)
-        yield "nothing changed", _measured(peer, folder, server)
-        server.change()
-        yield "1 % changed", _measured(peer, folder, server)
+        for run in ("first load", "nothing changed", "1 % changed"):
+            if run == "1 % changed":
+                server.change()
+            for peer in peers:
+                folder = Path(name, peer)
+                folder.mkdir(exist_ok=True)
+                command = [sys.executable, "-m", "tests.benchmarks.peers", peer, str(folder)]
+                yield run, peer, measured(command, folder, server.environ)
 
 
 def main() -> None:
-    """Runs the peers one after the other and prints a table."""
+    """Runs the peers in turn and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--delay-ms", type=float, default=0)
-    parser.add_argument(
-        "--without", nargs="*", default=[], help="peers to leave out: generic takes a minute at 100,000"
-    )
+    parser.add_argument("--times", type=int, default=3, help="how often each runs; once at 100,000")
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), help="import_dlt and generic are others")
     arguments = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {arguments.delay_ms:g} ms per request\n")
-    print(f"{'devices':>9}  {'run':<16} {'program':<16} {'seconds':>8} {'peak MB':>8}  threecx takes")
+    print(f"{machine()}, {arguments.delay_ms:g} ms per request")
+    print("P: the generic dlt source with Parquet. F: requests, orjson, Arrow and DuckDB, nothing else.")
     for devices in arguments.devices:
-        found: dict[tuple[str, str], Measured] = {}
-        peers = [p for p in ("threecx", "generic_parquet", "generic", "floor") if p not in arguments.without]
-        for peer in peers:
-            for run, measured in _days(peer, devices, arguments.delay_ms / 1000):
-                found[run, peer] = measured
-        for (run, peer), measured in sorted(found.items(), key=lambda item: item[0][0]):
-            ours = found[run, "threecx"]
-            ratio = (
-                f"{ours.seconds / measured.seconds:.2f} of its time, "
-                f"{ours.peak_mb / measured.peak_mb:.2f} of its memory"
-            )
+        found = defaultdict[tuple[str, str], list[Measured]](list)
+        for _ in range(arguments.times if devices < 100_000 else 1):
+            for run, peer, took in _days(arguments.peers, devices, arguments.delay_ms / 1000):
+                found[run, peer].append(took)
+        print(f"\n{devices:>9,} devices  {'':<16} {'seconds':>8} {'of CPU':>8} {'peak MB':>8}  ours takes")
+        for (run, peer), times in found.items():
+            seconds, cpu_seconds, peak_mb = _medians(times)
+            ratio = ""
+            if peer != "threecx" and "threecx" in arguments.peers:
+                ours = _medians(found[run, "threecx"])
+                ratio = f"{ours[0] / seconds:.2f} of {PEERS.get(peer, peer)}, {ours[2] / peak_mb:.2f} of its memory"
             print(
-                f"{devices:>9,}  {run:<16} {peer:<16} {measured.seconds:>8.2f} {measured.peak_mb:>8.0f}  "
-                + ("" if peer == "threecx" else ratio),
+                f"  {run:<16} {PEERS.get(peer, peer):<16} {seconds:>8.2f} {cpu_seconds:>8.2f} {peak_mb:>8.0f}  {ratio}",
                 flush=True,
             )
+
+
+def _medians(times: list[Measured]) -> tuple[float, float, float]:
+    return (
+        statistics.median(one.seconds for one in times),
+        statistics.median(one.cpu_seconds for one in times),
+        statistics.median(one.peak_mb for one in times),
+    )
 
 
 if __name__ == "__main__":
