@@ -32,8 +32,9 @@ from dlt_threecx.destinations.open import check_destination, open_destination, o
 from dlt_threecx.errors import DestinationError, OvertakenError, first_line
 from dlt_threecx.evidence.heads_file import append_heads
 from dlt_threecx.integrity.ledger import Head
+from dlt_threecx.loading.history_check import check_history
 from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
-from dlt_threecx.loading.runs_before import history_objection, runs_before
+from dlt_threecx.loading.runs_before import runs_before
 from dlt_threecx.loading.views_update import update_views
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.ping import Ping
@@ -171,7 +172,10 @@ class _Run:
     def _check_history(self, destination: Destination | None) -> None:
         """Raises RefusedError when this is not the history that it was, unless that is accepted."""
         _, unfinished = self._work.announcement.read() or ({}, [])
-        why = history_objection(destination, self._work.last_head, unfinished)
+        known = self._work.checked
+        why, checked = check_history(destination, self._work.last_head, unfinished, known)
+        if checked is not None and checked != known:
+            self._work.note_checked(checked)
         self._is_restored = why is not None
         if why is not None and RESTORED not in self._accepted.guards:
             raise restored_refusal(str(self._location), why)

@@ -59,7 +59,7 @@ class Witness:
 
 def leftovers(rig: Rig) -> list[str]:
     """Files of the work folder that no finished sync leaves, whatever happened before."""
-    usual = {"lock", "last_head.json", "threecx.schema.json", ".version", "state.json", "trace.pickle"}
+    usual = {"lock", "last_head.json", "checked.json", "threecx.schema.json", ".version", "state.json", "trace.pickle"}
     return [str(path) for path in rig.work.rglob("*") if path.is_file() and path.name not in usual]
 
 

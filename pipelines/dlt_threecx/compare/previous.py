@@ -27,12 +27,6 @@ class PbxState:
     complete: Mapping[str, Any] | None = None
 
     @property
-    def shape(self) -> dict[str, str]:
-        """The shape of the API at the last complete snapshot."""
-        shape: dict[str, str] = json.loads(self.complete["shape"]) if self.complete and self.complete["shape"] else {}
-        return shape
-
-    @property
     def last_at(self) -> datetime | None:
         """No later attempt may have an earlier time than this."""
         times = [row[name] for row in (self.last, self.complete) if row for name in ("started_at", "taken_at")]
@@ -52,6 +46,12 @@ class PbxState:
     def chain(self) -> str | None:
         """Head of the chain."""
         return self.last["chain"] if self.last else None
+
+    @property
+    def shape(self) -> dict[str, str]:
+        """Every property that was ever seen on this PBX, and its JSON type."""
+        shape: dict[str, str] = json.loads((self.complete and self.complete["shape"]) or "{}")
+        return shape
 
     @property
     def snapshot_id(self) -> str | None:

@@ -78,6 +78,8 @@ class Destination(ABC):
     schema: str
     takes_files: bool
     """Whether a Parquet file can be loaded as it is."""
+    checksum = "hash"
+    """The function that makes a number of a text."""
     file_format: Literal["parquet"] | None = None
     """The only format of files that this one takes; None leaves the choice to dlt."""
 

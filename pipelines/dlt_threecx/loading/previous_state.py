@@ -5,13 +5,14 @@ Local files could be lost or belong to another destination; what stands in the d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from dlt_threecx.compare.previous import Known, PbxState
 from dlt_threecx.destinations.base import Destination
+from dlt_threecx.loading.recent import recent_since
 from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, finished_loads
 
 __all__ = ["device_rows", "known_devices", "pbx_states"]
@@ -21,13 +22,40 @@ _ROW_NAMES = ("device_id", *(column.name for column in DEVICE_COLUMNS), "row_ver
 
 
 def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxState]:
-    """The state of each PBX."""
-    if not names or not destination.has_table("snapshots"):
+    """The state of each PBX. Recent rows are looked at first, all rows only for what is not among them."""
+    since = recent_since(destination) if names else None
+    if since is None:
         return {name: PbxState() for name in names}
+    states = _last_rows(destination, names, "s.started_at > ?", since)
+    unknown = [name for name in names if name not in states]
+    named = {}
+    for name, state in states.items():
+        if state.last and state.complete is None:
+            # A row that was refused or that failed names the last complete snapshot, if there is one.
+            if state.last["status"] not in ("refused", "failed"):
+                unknown.append(name)
+            elif state.last["previous_snapshot_id"]:
+                named[name] = state.last["previous_snapshot_id"]
+    if named:
+        marks = _marks(named)
+        rows = _last_rows(destination, list(named), f"s.snapshot_id in ({marks})", *named.values())
+        for name, snapshot_id in named.items():
+            state = rows.get(name, PbxState())
+            if state.snapshot_id == snapshot_id:
+                states[name] = PbxState(states[name].last, state.complete)
+            else:
+                unknown.append(name)
+    if unknown:
+        states |= _last_rows(destination, unknown, "1 = 1")
+    return {name: states.get(name, PbxState()) for name in names}
+
+
+def _last_rows(destination: Destination, names: Sequence[str], which: str, *params: Any) -> dict[str, PbxState]:
+    """The last attempt and the last complete snapshot of PBXs, among some rows of the ledger."""
     # Identifiers are constants of this package; values are bound.
     committed = f"""
         from {destination.schema}.snapshots s
-        where s.pbx in ({_marks(names)})
+        where s.pbx in ({_marks(names)}) and {which}
             and s._dlt_load_id in {finished_loads(f"{destination.schema}.")}
     """
     sql = f"""
@@ -43,13 +71,13 @@ def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxS
     """  # noqa: S608
     last: dict[str, Mapping[str, Any]] = {}
     complete: dict[str, Mapping[str, Any]] = {}
-    for *values, is_last in destination.rows(sql, [*names, *names]):
+    for *values, is_last in destination.rows(sql, [*names, *params] * 2):
         row = dict(zip(_LEDGER_NAMES, values, strict=True))
         if is_last:
             last[row["pbx"]] = row
         if row["status"] == "complete":
             complete[row["pbx"]] = row
-    return {name: PbxState(last.get(name), complete.get(name)) for name in names}
+    return {name: PbxState(row, complete.get(name)) for name, row in last.items()}
 
 
 def known_devices(destination: Destination, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:
@@ -92,5 +120,5 @@ def _latest(destination: Destination, names: Sequence[str], columns: Sequence[st
     """  # noqa: S608
 
 
-def _marks(values: Sequence[Any]) -> str:
+def _marks(values: Collection[Any]) -> str:
     return ", ".join("?" for _ in values)

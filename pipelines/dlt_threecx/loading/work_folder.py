@@ -8,12 +8,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import fasteners
 
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError
 from dlt_threecx.integrity.ledger import Head
+from dlt_threecx.loading.history_check import Checked
 from dlt_threecx.loading.unfinished import Announcement
 
 __all__ = ["WorkFolder", "private_files"]
@@ -29,6 +33,7 @@ class WorkFolder:
         self.announcement = Announcement(self.path / "announced.json")
         self._last_head = self.path / "last_head.json"
         self._views = self.path / "views.txt"
+        self._checked = self.path / "checked.json"
 
     @property
     def last_head(self) -> Head | None:
@@ -40,9 +45,20 @@ class WorkFolder:
 
     def remember(self, head: Head) -> None:
         """Notes a row of the ledger that was loaded."""
-        half_written = self._last_head.with_suffix(".new")
-        half_written.write_text(json.dumps(asdict(head)), encoding="utf-8")
-        half_written.replace(self._last_head)
+        _write(self._last_head, asdict(head))
+
+    @property
+    def checked(self) -> Checked | None:
+        """The part of the history that earlier runs have checked; None when nobody can tell."""
+        try:
+            noted = json.loads(self._checked.read_text(encoding="utf-8"))
+            return Checked(**noted | {"until": datetime.fromisoformat(noted["until"])})
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+
+    def note_checked(self, checked: Checked) -> None:
+        """Notes how much of the history was checked."""
+        _write(self._checked, asdict(checked) | {"until": checked.until.isoformat()})
 
     @property
     def views(self) -> str | None:
@@ -74,6 +90,13 @@ class WorkFolder:
         finally:
             shutil.rmtree(self.spool, ignore_errors=True)
             lock.release()
+
+
+def _write(path: Path, noted: dict[str, Any]) -> None:
+    """Writes a file, or leaves the old one as it is."""
+    half_written = path.with_suffix(".new")
+    half_written.write_text(json.dumps(noted), encoding="utf-8")
+    half_written.replace(path)
 
 
 @contextmanager
