@@ -101,7 +101,8 @@ class Client:
         except ThreecxError:
             return
         self.version = self._named(body.get("Version")) or self.version
-        self.fqdn = self._named(body.get("FQDN"))
+        fqdn = self._named(body.get("FQDN"))
+        self.fqdn = fqdn.lower() if fqdn else None
 
     def _fetch_token(self) -> Token:
         asked = "POST /connect/token"

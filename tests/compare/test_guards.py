@@ -9,7 +9,7 @@ import pytest
 
 from dlt_threecx.compare.decide import SyncResult
 from dlt_threecx.compare.guards import GUARDS, Facts, Objection, objections, refusal, restored_refusal
-from dlt_threecx.simulator import Fleet
+from dlt_threecx.simulator import Fleet, Simulator
 from tests.rig import Rig, assert_sound, counts, rigs
 
 
@@ -27,6 +27,8 @@ def facts(**given: object) -> Facts:
         "pbx": "hq",
         "base_url": "https://a",
         "previous_base_url": "https://a",
+        "fqdn": None,
+        "previous_fqdn": None,
         "scope": (None, None),
         "previous_scope": (None, None),
         "devices": 100,
@@ -93,6 +95,16 @@ def test_scope_and_identity_compare_with_the_last_snapshot() -> None:
     assert objecting(scope=(None, "ada")) == ["scope"]
     assert objecting(scope=("Id gt 5", None), previous_scope=("Id gt 5", None)) == []
     assert objecting(base_url="https://b", scope=(None, "x"), removed=60) == ["identity", "scope", "shrink"]
+
+
+def test_a_pbx_is_known_by_its_fqdn_and_by_its_address_where_it_has_told_none() -> None:
+    assert objecting(base_url="https://b", fqdn="a.3cx.eu", previous_fqdn="a.3cx.eu") == []
+    assert objecting(fqdn="b.3cx.eu", previous_fqdn="a.3cx.eu") == ["identity"]
+    for unknown in ({"fqdn": "a.3cx.eu"}, {"previous_fqdn": "a.3cx.eu"}):
+        assert objecting(**unknown) == []
+        assert objecting(base_url="https://b", **unknown) == ["identity"]
+    (other,) = objections(facts(fqdn="b.3cx.eu", previous_fqdn="a.3cx.eu"))
+    assert other.why == "b.3cx.eu was read, but its history is that of a.3cx.eu"
 
 
 def test_an_objection_says_what_it_compared() -> None:
@@ -176,6 +188,44 @@ def test_another_address_is_refused_until_accepted(rig: Rig, tmp_path: Path) -> 
         assert other.ledger()[-1]["base_url"] == other.simulator.base_url
         assert other.sync().exit_code == 0
     assert_refused(rig, rig.sync(), "identity")
+
+
+_SYSTEM = "/xapi/v1/Defs/Pbx.GetSystemParameters()"
+
+
+def test_the_same_pbx_at_a_new_address_is_no_other(rig: Rig) -> None:
+    with Simulator(rig.fleet) as moved:
+        there = Rig(rig.project, rig.fleet, moved)
+        assert (there.sync().exit_code, counts(there.sync())) == (0, {})
+        assert there.ledger()[-1]["base_url"] == moved.base_url
+        # Its name is asked for where it may be another one, and not each time.
+        assert [request.path for request in moved.requests].count(_SYSTEM) == 1
+    assert_sound(rig)
+
+
+@pytest.mark.parametrize("version_header", [True, False])
+def test_another_pbx_behind_the_same_address_is_refused_until_accepted(tmp_path: Path, version_header: bool) -> None:
+    for rig in rigs(tmp_path / "one", Fleet(devices=9, seed=5), version_header=version_header):
+        assert rig.sync().row.pbx_fqdn == "pbx-5.3cx.example"
+        pbx = rig.simulator.pbxs[""]
+        pbx.fqdn = "other.3cx.example"
+        if version_header:
+            rig.fleet.shape = "later"
+        assert_refused(rig, rig.sync(), "identity")
+        assert "other.3cx.example was read, but its history is that of pbx-5.3cx.example" in rig.ledger()[-1]["detail"]
+        assert rig.sync(["identity"], "it was renamed").row.pbx_fqdn == "other.3cx.example"
+        assert rig.sync().exit_code == 0
+
+
+def test_a_pbx_that_stops_to_name_itself_is_the_one_at_its_address(rig: Rig) -> None:
+    rig.simulator.pbxs[""].fqdn = None
+    rig.fleet.shape = "later"
+    assert (rig.sync().row.pbx_fqdn, rig.sync().exit_code) == ("pbx-5.3cx.example", 0)
+    with Simulator(rig.fleet) as moved:
+        moved.pbxs[""].fqdn = None
+        there = Rig(rig.project, rig.fleet, moved)
+        assert_refused(there, there.sync(), "identity")
+        assert there.sync(["identity"], "moved").row.pbx_fqdn is None
 
 
 def test_several_guards_are_named_together_and_accepted_together(rig: Rig, tmp_path: Path) -> None:

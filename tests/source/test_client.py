@@ -663,7 +663,7 @@ def test_version_and_name_are_asked_for_where_no_header_has_them(fleet: Fleet) -
         client.get("SipDevices", "$top=1")
         assert (client.version, client.fqdn) == (None, None)
         client.ask_system()
-        assert (client.version, client.fqdn) == ("20.0.4.725", "pbx.3cx.example")
+        assert (client.version, client.fqdn) == ("20.0.4.725", f"pbx-{fleet.seed}.3cx.example")
 
 
 @pytest.mark.parametrize(

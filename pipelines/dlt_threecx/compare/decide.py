@@ -202,7 +202,15 @@ def _described(row: LedgerRow, reading: Reading, snapshot: Snapshot, state: PbxS
         row_format=ROW_FORMAT,
         fingerprint_key_id=key_id(reading.pbx.settings.fingerprint_key),
         fingerprint=snapshot.fingerprint,
+        pbx_fqdn=_fqdn(reading, state),
     )
+
+
+def _fqdn(reading: Reading, state: PbxState) -> str | None:
+    """The FQDN to keep: a PBX that was not asked, or did not say, is the one that was at this address before."""
+    last = state.identity
+    is_same = last is not None and last.base_url == reading.pbx.settings.base_url
+    return reading.fqdn or (last.fqdn if last and is_same else None)
 
 
 def _facts(reading: Reading, snapshot: Snapshot, before: Mapping[str, Any], changes: Sequence[Difference]) -> Facts:
@@ -211,6 +219,8 @@ def _facts(reading: Reading, snapshot: Snapshot, before: Mapping[str, Any], chan
         pbx=pbx.name,
         base_url=pbx.settings.base_url,
         previous_base_url=before["base_url"],
+        fqdn=reading.fqdn,
+        previous_fqdn=before["pbx_fqdn"],
         scope=(pbx.settings.filter, pbx.settings.search),
         previous_scope=(before["filter"], before["search"]),
         devices=snapshot.devices,

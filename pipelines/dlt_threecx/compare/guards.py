@@ -14,7 +14,7 @@ RESTORED = "restored"
 """The guard of the history itself: it stops a run before anything is read."""
 
 GUARDS: dict[str, str] = {
-    "identity": "another base_url under the same PBX name",
+    "identity": "another PBX under the same name: another FQDN, or another base_url where no FQDN is known",
     "scope": "filter or search is not that of the last complete snapshot",
     "empty": "no devices, where the last complete snapshot has some",
     "shrink": "more devices would go than the limits max_removed_percent and max_removed_devices allow",
@@ -31,6 +31,8 @@ class Facts:
     pbx: str
     base_url: str
     previous_base_url: str
+    fqdn: str | None
+    previous_fqdn: str | None
     scope: tuple[str | None, str | None]
     previous_scope: tuple[str | None, str | None]
     devices: int
@@ -67,8 +69,11 @@ def _minutes(time: timedelta) -> str:
 
 def objections(facts: Facts) -> Iterator[Objection]:
     """All guards that stop a reading."""
-    if facts.base_url != facts.previous_base_url:
-        yield Objection("identity", f"{facts.base_url} was read, but its history is that of {facts.previous_base_url}")
+    # A PBX keeps its FQDN when it moves to another address.
+    names = (facts.fqdn, facts.previous_fqdn)
+    now, before = (facts.base_url, facts.previous_base_url) if None in names else names
+    if now != before:
+        yield Objection("identity", f"{now} was read, but its history is that of {before}")
     if facts.scope != facts.previous_scope:
         yield Objection("scope", f"{_scope(facts.scope)}, but the last snapshot had {_scope(facts.previous_scope)}")
     if facts.devices == 0 and facts.previous_devices > 0:

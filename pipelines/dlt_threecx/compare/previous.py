@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from dlt_threecx.snapshot.reading import Identity
+
 __all__ = ["Known", "PbxState", "StoredPbx"]
 
 
@@ -36,6 +38,12 @@ class PbxState:
     def last_complete_at(self) -> datetime | None:
         """The last complete snapshot."""
         return self.complete["taken_at"] if self.complete else None
+
+    @property
+    def identity(self) -> Identity | None:
+        """The PBX of which the last complete snapshot was taken."""
+        last = self.complete
+        return Identity(last["base_url"], last["pbx_version"], last["pbx_fqdn"]) if last else None
 
     @property
     def last_id(self) -> str | None:

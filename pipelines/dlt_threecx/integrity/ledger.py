@@ -55,6 +55,7 @@ class LedgerRow:
     accepted: str | None = None
     because: str | None = None
     pbx_version: str | None = None
+    pbx_fqdn: str | None = None
     shape: str | None = None
     row_format: int | None = None
     fingerprint_key_id: str | None = None

@@ -42,6 +42,8 @@ class Pbx:
         self.name = name
         self.fleet = fleet
         self.base_url = ""
+        self.fqdn: str | None = f"{name or 'pbx'}-{fleet.seed}.3cx.example"
+        """Its own name, which stays when it moves to another address; None: it does not say."""
         self.terms = terms
         self.tokens = Tokens(terms.client_id, terms.roles, terms.token_life_seconds, terms.expires_in, fleet.seed)
         self.faults = FaultPlan()
@@ -121,7 +123,7 @@ class Pbx:
         system = {
             "@odata.context": f"{self.base_url}/xapi/v1/$metadata#Pbx.SystemParameters",
             "Version": VERSIONS[self.fleet.shape],
-            "FQDN": f"{self.name or 'pbx'}.3cx.example",
+            **({"FQDN": self.fqdn} if self.fqdn else {}),
             "IsMulticompanyMode": False,
             "IsHosted3CX": False,
         }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from dlt_threecx.settings.config import Config, PbxConfig
 from dlt_threecx.snapshot.fast_json import fast_json
@@ -20,7 +21,7 @@ from dlt_threecx.source.auth import LiveTokens
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import ThreecxError
 
-__all__ = ["NO_OFFSET", "Progress", "Reading", "read_all", "unforeseen"]
+__all__ = ["NO_OFFSET", "Identity", "Progress", "Reading", "read_all", "unforeseen"]
 
 NO_OFFSET = timedelta()
 
@@ -29,6 +30,14 @@ class Progress(Protocol):
     """Called with the rows read so far and the rows in all of each PBX; with 0 of 0 when it failed."""
 
     def __call__(self, pbx: str, rows: int, total: int, /) -> None: ...
+
+
+class Identity(NamedTuple):
+    """Which PBX it was that a snapshot was taken of."""
+
+    base_url: str
+    version: str | None
+    fqdn: str | None
 
 
 @dataclass(frozen=True)
@@ -47,21 +56,26 @@ class Reading:
     Of a PBX that failed without naming a time: that of the PBX of the run whose clock is nearest to this machine's.
     """
     fqdn: str | None = None
-    """Host name of the PBX as it says itself; asked only when no header names the version."""
+    """The PBX's own name; None where it does not say, or was not asked because it is the one that is known."""
 
 
 def read_all(
-    config: Config, folder: Path, progress: Progress | None = None, clock_offset: timedelta = NO_OFFSET
+    config: Config,
+    folder: Path,
+    progress: Progress | None = None,
+    clock_offset: timedelta = NO_OFFSET,
+    known: Mapping[str, Identity] = MappingProxyType({}),
 ) -> list[Reading]:
     """Every PBX of the settings, in their order; an error of one is its outcome, not an exception.
 
-    `clock_offset` is added to all times: a simulated PBX may live on another day.
+    `known` are the PBXs of which the last snapshots were taken. `clock_offset` is added to all times: a simulated PBX
+    may live on another day.
     """
 
     tokens = LiveTokens()
 
     def read(pbx: PbxConfig) -> Reading:
-        reading = _read(pbx, folder, config.run.volatile, progress, tokens)
+        reading = _read(pbx, folder, config.run.volatile, progress, tokens, known.get(pbx.name))
         return _moved(reading, clock_offset) if clock_offset else reading
 
     pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
@@ -98,14 +112,23 @@ def _moved(reading: Reading, offset: timedelta) -> Reading:
 
 
 def _read(
-    pbx: PbxConfig, folder: Path, volatile: tuple[str, ...], progress: Progress | None, tokens: LiveTokens
+    pbx: PbxConfig,
+    folder: Path,
+    volatile: tuple[str, ...],
+    progress: Progress | None,
+    tokens: LiveTokens,
+    known: Identity | None,
 ) -> Reading:
     started_at, began = datetime.now(UTC), time.monotonic()
     with closing(Client(pbx.settings, fast_json, tokens)) as client:
         outcome: Snapshot | ThreecxError
+        requests = 0
         try:
             hear = partial(progress, pbx.name) if progress else None
             outcome = take_snapshot(pbx, client, folder, volatile, hear)
+            requests = client.requests
+            if not _is_known(pbx, client, known):
+                client.ask_system()
         except ThreecxError as error:
             outcome = error
         except OSError:
@@ -115,8 +138,15 @@ def _read(
             outcome = unforeseen(error, "reading the PBX", "This is a bug: report it with the PBX's version")
         if isinstance(outcome, ThreecxError) and progress:
             progress(pbx.name, 0, 0)
-        requests = client.requests
-        if isinstance(outcome, Snapshot) and client.version is None:
-            client.ask_system()
+        requests = requests or client.requests
         seconds = round(time.monotonic() - began, 3)
         return Reading(pbx, started_at, seconds, requests, client.version, outcome, client.clock_skew, client.fqdn)
+
+
+def _is_known(pbx: PbxConfig, client: Client, known: Identity | None) -> bool:
+    """Whether it is most likely the PBX of the last snapshot, so that its name need not be asked for once more."""
+    return (
+        known is not None
+        and None not in known
+        and (known.base_url, known.version) == (pbx.settings.base_url, client.version)
+    )
