@@ -1,42 +1,40 @@
-"""The file of new versions, of which one PBX can be taken out again."""
+"""Versions of a first snapshot: the shorter way writes what the way of all others would."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
-from dlt_threecx.compare.differences import Difference, Rules
+from dlt_threecx.compare.differences import Rules, differences
 from dlt_threecx.compare.versions_file import Stamp, VersionsFile
-from dlt_threecx.snapshot.snapshot import Snapshot
-from dlt_threecx.tables import DEVICE_COLUMNS
+from dlt_threecx.settings.config import PbxConfig
+from dlt_threecx.simulator import CLIENT_SECRET, Fleet, Simulator
+from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.settings import Settings
 
-_COLUMNS = dict.fromkeys((column.name for column in DEVICE_COLUMNS), None)
-_SNAPSHOT = Snapshot(Path("none"), 0, "", {}, 0, datetime.now(UTC), 1, 1, 100, None)
-
-
-def _old(devices: Sequence[int]) -> Mapping[int, Mapping[str, Any]]:
-    hashes = {"row_version": "r", "tracked_version": "t"}
-    return {device: {"device_id": device, **_COLUMNS, **hashes} for device in devices}
+STAMP = Stamp("hq", "20261124T070000.000000Z-aaaaaa", datetime(2026, 11, 24, 7, tzinfo=UTC))
 
 
-def test_the_versions_of_one_pbx_can_be_removed_and_more_be_added(tmp_path: Path) -> None:
-    versions = VersionsFile(tmp_path / "versions.parquet")
+def snapshot_of(fleet: Fleet, folder: Path) -> Snapshot:
+    with Simulator(fleet) as pbx:
+        settings = Settings(pbx.base_url, client_id=pbx.client_id, client_secret=CLIENT_SECRET)
+        return take_snapshot(PbxConfig("hq", settings), Client(settings), folder, ("online",))
 
-    def add(pbx: str, *devices: int) -> None:
-        gone = [Difference(device, "gone", None) for device in devices]
-        versions.add(Stamp(pbx, f"of {pbx}", datetime.now(UTC)), _SNAPSHOT, gone, _old, Rules())
 
-    add("a", 1, 2)
-    add("odd", *range(5001))
-    versions.remove("odd")
-    assert versions.rows == 2
-    add("z", 3)
-    versions.close()
-    rows = pq.read_table(versions.path, columns=["pbx", "device_id"]).to_pylist()
-    assert [(row["pbx"], row["device_id"]) for row in rows] == [("a", 1), ("a", 2), ("z", 3)]
-    assert versions.rows == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["versions.parquet"]
+@pytest.mark.parametrize("devices", [0, 1, 230])
+def test_a_first_snapshot_is_written_as_one_in_which_every_device_is_new(tmp_path: Path, devices: int) -> None:
+    snapshot = snapshot_of(Fleet(devices=devices, seed=3, shape="later"), tmp_path)
+    first, each = VersionsFile(tmp_path / "first.parquet"), VersionsFile(tmp_path / "each.parquet")
+    written = first.add_first(STAMP, snapshot)
+    changes = list(differences((), snapshot.seen()))
+    assert written == each.add(STAMP, snapshot, changes, lambda _: {}, Rules())
+    first.close()
+    each.close()
+    assert written.counts == Counter(added=devices)
+    assert pq.read_table(first.path).equals(pq.read_table(each.path))
+    assert first.rows == each.rows == devices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -89,12 +89,12 @@ def decide(
         return SyncResult(row, error=snapshot)
 
     row = _described(row, reading, snapshot, state)
-    changes: Iterable[Difference] = differences(history.known, snapshot.seen())
+    changes: list[Difference] = []
     rules = Rules(volatile=volatile)
     objecting = clock
     if before is not None:
-        # A first snapshot has nothing to lose; all others are counted before anything is written.
-        changes = list(changes)
+        # All are counted before anything is written. A first snapshot has nothing to lose.
+        changes = list(differences(history.known, snapshot.seen()))
         objecting = [*objections(_facts(reading, snapshot, before, changes)), *clock]
         key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
         format_changed = before["row_format"] != ROW_FORMAT
@@ -107,7 +107,10 @@ def decide(
         return _refused(row, refusing)
 
     stamp = Stamp(row.pbx, row.snapshot_id, row.taken_at or row.started_at)
-    written = versions.add(stamp, snapshot, changes, history.rows, rules)
+    if before is None:
+        written = versions.add_first(stamp, snapshot)
+    else:
+        written = versions.add(stamp, snapshot, changes, history.rows, rules)
     row = row.with_counts(written.counts)
     return SyncResult(row, tuple(sorted(rules.moved)), seal=written.seal)
 

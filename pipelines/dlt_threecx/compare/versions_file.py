@@ -24,6 +24,12 @@ __all__ = ["Stamp", "VersionsFile", "Written"]
 
 _SCHEMA = arrow_schema(VERSIONS)
 _CHUNK = 5000
+_UNIQUE = frozenset({
+    "device_id", "row_version", "tracked_version", "mac", "ip_address", "dn_id", "dn_number", "dn_name",
+    "registrar_id", "phone_web_password_fp", "prov_link_fp", "interface_link_fp", "extra",
+})  # fmt: skip
+"""Columns in which nearly every device has a value of its own: a dictionary of them makes a file larger and slower."""
+_REPEATED = [name for name in _SCHEMA.names if name not in _UNIQUE]
 
 OldRows = Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
 """device_ids → the columns of their last versions."""
@@ -56,6 +62,13 @@ class VersionsFile:
     def close(self) -> None:
         """Completes the file."""
         self._writer.close()
+
+    def add_first(self, stamp: Stamp, snapshot: Snapshot) -> Written:
+        """Writes a version for every device of a first snapshot: each is new."""
+        seal = 0
+        for rows in snapshot.batches():
+            seal += self._write(stamp, rows, [("added", [])] * rows.num_rows)
+        return Written(Counter({"added": snapshot.devices}), seal)
 
     def add(
         self, stamp: Stamp, snapshot: Snapshot, changes: Iterable[Difference], old_rows: OldRows, rules: Rules
@@ -109,7 +122,7 @@ class VersionsFile:
 
 
 def _writer(path: Path) -> pq.ParquetWriter:
-    return pq.ParquetWriter(path, _SCHEMA, compression="zstd", compression_level=1)
+    return pq.ParquetWriter(path, _SCHEMA, compression="zstd", compression_level=1, use_dictionary=_REPEATED)
 
 
 def _repeated(name: str, value: Any, times: int) -> pa.Array:

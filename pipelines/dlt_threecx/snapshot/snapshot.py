@@ -24,7 +24,7 @@ from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn
 
 __all__ = ["Snapshot", "arrow_schema", "take_snapshot"]
 
-_ROWS_PER_BATCH = 2000
+_ROWS_PER_BATCH = 10000
 _KNOWN_PATHS = frozenset(path for column in COLUMNS for path in (column.path, *column.later))
 _ARROW_TYPES = {
     "text": pa.string(),
@@ -70,6 +70,10 @@ class Snapshot:
     walks: int
     page_size: int
     version: str | None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, some thousand at a time."""
+        return (batch for _, batch in self._batches(0, self.devices - 1))
 
     def seen(self) -> Iterator[Seen]:
         """The devices of the snapshot, in order."""
