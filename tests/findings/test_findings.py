@@ -16,6 +16,7 @@ import pytest
 from dlt_threecx.findings import Rule, filled, parsed_rule, rules
 from dlt_threecx.tables import DEVICE_COLUMNS
 from dlt_threecx.views import views
+from dlt_threecx.views.log_sql import with_log
 from tests.literal import NOW, Day, Devices, days_ago, empty_history, write_days
 
 PHONE = {
@@ -293,7 +294,7 @@ def _view_of(rule: Rule) -> str:
     text = filled((Path(views.__file__).parent / "sql" / "findings.sql").read_text(encoding="utf-8"), [rule])
     columns = re.compile(r"\{columns:(\w+)\}")
     text = columns.sub(lambda found: ", ".join(f"{found[1]}.{column.name}" for column in DEVICE_COLUMNS), text)
-    return views.with_versions(text, "duckdb").replace("{schema}", "")
+    return with_log(text, "duckdb").replace("{schema}", "")
 
 
 def _found(

@@ -27,7 +27,10 @@ class SqlQuery:
 
     def among(self, column: str, values: Collection[Any]) -> SqlQuery:
         """Only rows whose column is one of these; no values, no condition."""
-        if values:
+        if len(values) == 1:
+            # DuckDB carries `=` over to the other tables of a join, `in` it does not
+            self.where(f"{column} = ?", *values)
+        elif values:
             marks = ", ".join("?" for _ in values)
             self.where(" ".join((column, "in (", marks, ")")), *values)
         return self

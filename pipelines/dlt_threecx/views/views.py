@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dlt_threecx.findings import filled
 from dlt_threecx.tables import DATASET, DEVICE_COLUMNS, LEDGER, VERSIONS, TableColumn, finished_loads
+from dlt_threecx.views.log_sql import with_log
 
 __all__ = [
     "FUNCTION_PARAMETERS",
@@ -22,7 +23,6 @@ __all__ = [
     "view_queries",
     "view_statements",
     "view_texts",
-    "with_versions",
 ]
 
 VIEWS = (
@@ -64,35 +64,8 @@ _POSTGRES_TYPES = {
 
 _SQL = Path(__file__).parent / "sql"
 _NAMES = tuple(column.name for column in DEVICE_COLUMNS)
-_VERSIONS = re.compile(r"\{(is_complete|latest_versions)(?::(\w+))?\}")
 _COLUMNS = re.compile(r"\{columns:(\w+)\}")
 _VALUES = re.compile(r"\{values:(\w+)\}")
-
-_IS_COMPLETE = "exists (select 1 from {complete} c where c.pbx = v.pbx and c.snapshot_id = v.snapshot_id)"
-"""Of a row `v` of device_versions: its snapshot is complete and loaded."""
-
-_LATEST_VERSIONS = """(
-        select v.* from {schema}device_versions v
-        join (
-            select v.pbx, v.device_id, max(v.observed_at) as observed_at
-            from {schema}device_versions v
-            where {is_complete}
-            group by v.pbx, v.device_id
-        ) l on l.pbx = v.pbx and l.device_id = v.device_id and l.observed_at = v.observed_at
-    )"""
-"""The last version of each device, also of those that are gone."""
-
-# PostgreSQL takes the columns of a key for independent, expects next to no rows from such a join, and plans for that.
-_IS_COMPLETE_IN_POSTGRES = "v.pbx || '/' || v.snapshot_id in (select c.pbx || '/' || c.snapshot_id from {complete} c)"
-_LATEST_VERSIONS_IN_POSTGRES = """(
-        select v.* from {schema}device_versions v
-        where v.ctid in (
-            select distinct on (v.pbx, v.device_id) v.ctid
-            from {schema}device_versions v
-            where {is_complete}
-            order by v.pbx, v.device_id, v.observed_at desc
-        )
-    )"""
 
 _FIELD = {
     "duckdb": "unnest(from_json(n.fields, '[\"varchar\"]'))",
@@ -195,7 +168,7 @@ def _carried(statement: str, dialect: str) -> str:
 
 
 def _text(name: str, prefix: str, dialect: str) -> str:
-    text = with_versions(filled((_SQL / f"{name}.sql").read_text(encoding="utf-8")), dialect)
+    text = with_log(filled((_SQL / f"{name}.sql").read_text(encoding="utf-8")), dialect)
     text = _COLUMNS.sub(lambda found: ", ".join(f"{found[1]}.{column}" for column in _NAMES), text)
     text = _VALUES.sub(lambda found: _values(found[1], dialect), text)
     return (
@@ -205,20 +178,6 @@ def _text(name: str, prefix: str, dialect: str) -> str:
         .replace("{categories}", _category_cases())
         .replace("{schema}", prefix)
     )
-
-
-def with_versions(text: str, dialect: str) -> str:
-    """`{is_complete}` and `{latest_versions}` filled in; after a colon the relation that has the complete snapshots."""
-    if dialect == "postgres":
-        sql = {"is_complete": _IS_COMPLETE_IN_POSTGRES, "latest_versions": _LATEST_VERSIONS_IN_POSTGRES}
-    else:
-        sql = {"is_complete": _IS_COMPLETE, "latest_versions": _LATEST_VERSIONS}
-
-    def filled_in(found: re.Match[str]) -> str:
-        own = sql[found[1]].replace("{is_complete}", sql["is_complete"])
-        return own.replace("{complete}", found[2] or "{schema}complete_snapshots")
-
-    return _VERSIONS.sub(filled_in, text)
 
 
 def _category_cases() -> str:

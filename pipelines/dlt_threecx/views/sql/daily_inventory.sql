@@ -1,70 +1,68 @@
 -- one row per day, PBX, vendor, model and firmware: how many devices there were at the end of the day, in UTC
-with log as (
+with log as not materialized (
+    -- a refreshed device is of the same kind as before, unless one of these columns is volatile
     select
         v.pbx,
         v.device_id,
         v.observed_at,
-        cast(v.observed_at at time zone 'UTC' as date) as day,
         v.change,
         v.vendor,
         v.model,
         v.firmware_version
     from {schema}device_versions v
-    where {is_complete}
+    where (
+        v.change <> 'refreshed'
+        or v.changed_fields like '%"vendor"%'
+        or v.changed_fields like '%"model"%'
+        or v.changed_fields like '%"firmware_version"%'
+    ) and {is_complete}
 ), states as (
-    -- of two copies of a row, only the second is followed by another day
     select
         l.pbx,
-        l.day,
-        lead(l.day) over (partition by l.pbx, l.device_id order by l.observed_at) as until_day,
+        lead(l.observed_at) over (partition by l.pbx, l.device_id order by l.observed_at) as next_at,
         l.change,
         l.vendor,
         l.model,
         l.firmware_version
     from log l
-), ends as (
-    select 1 as step union all select -1 as step
 ), steps as (
+    -- the day in UTC by arithmetic: a cast would take most of the time
+    select
+        l.pbx,
+        date '1970-01-01' + cast(floor(epoch(l.observed_at) / 86400) as integer) as day,
+        l.vendor,
+        l.model,
+        l.firmware_version,
+        1 as step
+    from log l
+    where l.change <> 'removed'
+    union all
     select
         s.pbx,
-        case when e.step = 1 then s.day else s.until_day end as day,
+        date '1970-01-01' + cast(floor(epoch(s.next_at) / 86400) as integer) as day,
         s.vendor,
         s.model,
         s.firmware_version,
-        e.step
+        -1 as step
     from states s
-    join ends e on e.step = 1 or s.until_day is not null
-    where s.change <> 'removed' and (s.until_day is null or s.until_day > s.day)
+    where s.change <> 'removed' and s.next_at is not null
 ), sums as (
+    -- a state that ends on the day on which it begins counts for nothing: one and minus one
     select s.pbx, s.day, s.vendor, s.model, s.firmware_version, sum(s.step) as step
     from steps s
     group by s.pbx, s.day, s.vendor, s.model, s.firmware_version
-), kinds as (
-    select distinct s.pbx, s.vendor, s.model, s.firmware_version from sums s
 ), read_days as (
     select distinct s.pbx, cast(s.taken_at at time zone 'UTC' as date) as day
     from {schema}complete_snapshots s
     where not s.is_archived
 ), firsts as (
     select r.pbx, min(r.day) as day from read_days r group by r.pbx
-), days as (
-    select f.pbx, c.day
-    from firsts f
-    join {schema}calendar c on c.day >= f.day
-), all_sums as (
-    select s.pbx, s.day, s.vendor, s.model, s.firmware_version, s.step from sums s
-    union all
-    select d.pbx, d.day, k.vendor, k.model, k.firmware_version, 0 as step
-    from days d
-    join kinds k on k.pbx = d.pbx
-), daily_sums as (
-    select a.pbx, a.day, a.vendor, a.model, a.firmware_version, sum(a.step) as step
-    from all_sums a
-    group by a.pbx, a.day, a.vendor, a.model, a.firmware_version
 ), totals as (
+    -- from each day on which anything changed to the next one
     select
         s.pbx,
         s.day,
+        lead(s.day) over (partition by s.pbx, s.vendor, s.model, s.firmware_version order by s.day) as until_day,
         s.vendor,
         s.model,
         s.firmware_version,
@@ -72,10 +70,10 @@ with log as (
             partition by s.pbx, s.vendor, s.model, s.firmware_version order by s.day
             rows between unbounded preceding and current row
         ) as devices
-    from daily_sums s
+    from sums s
 )
 select
-    t.day,
+    c.day,
     t.pbx,
     t.vendor,
     t.model,
@@ -83,6 +81,7 @@ select
     cast(t.devices as bigint) as devices,
     r.day is null as is_carried
 from totals t
-join firsts f on f.pbx = t.pbx and f.day <= t.day
-left join read_days r on r.pbx = t.pbx and r.day = t.day
+join firsts f on f.pbx = t.pbx
+join {schema}calendar c on c.day >= f.day and c.day >= t.day and (t.until_day is null or c.day < t.until_day)
+left join read_days r on r.pbx = t.pbx and r.day = c.day
 where t.devices > 0

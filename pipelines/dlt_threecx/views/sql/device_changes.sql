@@ -1,13 +1,5 @@
 -- one row per field that changed; a device that was added, removed or came back is one row without a field
-with ordered as (
-    select
-        v.pbx,
-        v.device_id,
-        v.observed_at,
-        lag(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at) as previous_at
-    from {schema}device_versions v
-    where {is_complete}
-), first as (
+with first as (
     select s.pbx, min(s.snapshot_id) as snapshot_id from {schema}complete_snapshots s
     where not s.is_archived group by s.pbx
 ), begins as (
@@ -16,11 +8,6 @@ with ordered as (
     from {schema}snapshots s
     where s.status = 'join' and s._dlt_load_id in {finished_loads}
     group by s.pbx
-), steps as (
-    -- the second of two copies of a row comes after the first, at the same time
-    select o.pbx, o.device_id, o.observed_at, o.previous_at
-    from ordered o
-    where o.previous_at is null or o.previous_at < o.observed_at
 ), changed as (
     select
         v.pbx,
@@ -31,26 +18,27 @@ with ordered as (
         v.change,
         case when v.change in ('changed', 'refreshed') then v.changed_fields else '[null]' end as fields
     from {schema}device_versions v
-    join steps s on s.pbx = v.pbx and s.device_id = v.device_id and s.observed_at = v.observed_at
+    join {steps} s on s.pbx = v.pbx and s.device_id = v.device_id and s.observed_at = v.observed_at
     left join begins b on b.pbx = v.pbx
     where v.change <> 'rebaselined' and (b.pbx is null or v.snapshot_id > b.snapshot_id)
 ), named as (
     select n.*, {field} as field
     from changed n {each_field}
-), previous as (
-    -- the value alone: whole rows, `extra` in them, would have to fit into memory
+), compared as (
+    -- the old value alone: whole rows, `extra` in them, would have to fit into memory
     select
         n.pbx,
         n.device_id,
+        n.snapshot_id,
         n.observed_at,
+        n.change,
         n.field,
         case
             {values:o}
         end as old_value
     from named n
-    join {schema}device_versions o
+    left join {schema}device_versions o
         on o.pbx = n.pbx and o.device_id = n.device_id and o.observed_at = n.previous_at
-    where n.field is not null
 ), valued as (
     select
         n.*,
@@ -58,7 +46,7 @@ with ordered as (
             {values:v}
         end as new_value,
         {columns:v}
-    from named n
+    from compared n
     join {schema}device_versions v
         on v.pbx = n.pbx and v.device_id = n.device_id and v.observed_at = n.observed_at
         and v.snapshot_id = n.snapshot_id
@@ -76,12 +64,10 @@ with ordered as (
             {categories}
             else 'other'
         end as category,
-        p.old_value,
+        n.old_value,
         n.new_value,
         {columns:n}
     from valued n
-    left join previous p
-        on p.pbx = n.pbx and p.device_id = n.device_id and p.observed_at = n.observed_at and p.field = n.field
 ), loaded as (
     select
         u.*,

@@ -1,23 +1,19 @@
 -- one row per device and complete snapshot: the snapshots as they were read
-with states as (
-    select s.pbx, s.snapshot_id, s.taken_at, v.device_id, max(v.observed_at) as observed_at
-    from {schema}complete_snapshots s
-    join {schema}device_versions v on v.pbx = s.pbx and v.observed_at <= s.taken_at
-    where not s.is_archived and {is_complete}
-    group by s.pbx, s.snapshot_id, s.taken_at, v.device_id
-), loaded as (
+with loaded as (
     select
         s.pbx,
         s.snapshot_id,
         s.taken_at,
-        s.device_id,
+        v.device_id,
         {columns:v},
-        row_number() over (partition by s.pbx, s.snapshot_id, s.taken_at, s.device_id order by s.taken_at)
+        row_number() over (partition by s.pbx, s.snapshot_id, s.taken_at, v.device_id order by s.taken_at)
             as copy_number
-    from states s
+    from {schema}complete_snapshots s
+    join {intervals} i
+        on i.pbx = s.pbx and i.observed_at <= s.taken_at and (i.next_at is null or i.next_at > s.taken_at)
     join {schema}device_versions v
-        on v.pbx = s.pbx and v.device_id = s.device_id and v.observed_at = s.observed_at
-    where v.change <> 'removed'
+        on v.pbx = i.pbx and v.device_id = i.device_id and v.observed_at = i.observed_at
+    where v.change <> 'removed' and not s.is_archived
 )
 select
     d.pbx,
