@@ -71,8 +71,8 @@ def sync_pbxs(
     SettingsError for an unusable dataset.
     """
     location = HistoryLocation(db, dataset, config.destination, config.project)
-    check_destination(location)
     work = WorkFolder(location)
+    check_destination(location, is_known=work.last_head is not None)
     with Ping(config.run.ping_url) as ping:
         results = _read_and_loaded(
             config,

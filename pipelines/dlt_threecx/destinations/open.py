@@ -72,8 +72,10 @@ def open_for_reading(location: HistoryLocation, *, wait_seconds: float) -> Desti
         return _warehouse(location, wait_seconds, read_only=True)
 
 
-def check_destination(location: HistoryLocation) -> None:
+def check_destination(location: HistoryLocation, *, is_known: bool = False) -> None:
     """Raises SettingsError for a place that nothing could be loaded into, without connecting to it.
+
+    A file that is known from a run before is not opened to see whose it is.
 
     A name of a dataset that dlt would change is one: what is loaded would not be found again.
     """
@@ -86,7 +88,8 @@ def check_destination(location: HistoryLocation) -> None:
         )
     if location.destination == DUCKDB:
         check_db_file(location)
-        check_db_content(location)
+        if not is_known:
+            check_db_content(location)
     else:
         from dlt_threecx.destinations.dlt_destination import client_of  # imports dlt
         from dlt_threecx.settings.dlt_environment import dlt_settings_of

@@ -18,8 +18,7 @@ def update_views(destination: Destination, work: WorkFolder) -> list[str]:
     To compare every view takes a third of a second. When the database reports them as it did after the last
     comparison by this release, nothing is compared.
     """
-    before = views_digest(destination)
-    if before is not None and before == work.views:
+    if work.views is not None and work.views == views_digest(destination):
         return []
     problems = destination.create_views()
     if not problems and (after := views_digest(destination)) is not None:
