@@ -42,6 +42,7 @@ class Client:
         self._quick = quick
         self.version: str | None = None
         self.fqdn: str | None = None
+        self._told: tuple[str | None, tuple[str, ...]] | None = None
         self._transport = Transport(settings)
         given = Token(settings.access_token) if settings.access_token else None
         live = tokens.of(settings.origin, settings.client_id, settings.client_secret) if tokens and not given else None
@@ -81,7 +82,7 @@ class Client:
         if answer.status == 401:
             token = self._tokens.renewed(token)
             answer = self._transport.send("GET", target, asked, token, attempts=attempts)
-        self.version = self._named(answer.headers.get("X-3CX-Version")) or self.version
+        self._note_version(answer.headers.get("X-3CX-Version"))
         return answer
 
     def body(self, path: str, answer: Answer) -> dict[str, Any]:
@@ -115,6 +116,17 @@ class Client:
         if answer.status != 200:
             raise self._token_failure(asked, answer)
         return token_from(self._parsed(asked, answer), now=time.monotonic(), answered_at=answer.date)
+
+    def _note_version(self, header: str | None) -> None:
+        """Notes the version that an answer names.
+
+        The search for secrets in it takes half as long as the page, so it is done again only for another version or
+        token.
+        """
+        told = header, self._secrets
+        if told != self._told:
+            self._told = told
+            self.version = self._named(header) or self.version
 
     def _named(self, value: Any) -> str | None:
         """A version or a host name, if the value looks like one."""

@@ -463,6 +463,20 @@ def test_the_version_of_the_pbx_is_noted(pbx: Simulator) -> None:
         assert client.requests == 1
 
 
+def test_a_version_is_noted_when_it_changes_and_never_a_token_instead() -> None:
+    headers = iter(["20.0.4.725", "20.0.4.725", TOKEN, "20.0.5.1"])
+
+    def page(_: Asked) -> Reply:
+        return reply(200, json.dumps(PAGE), X_3CX_Version=next(headers))
+
+    with Scripted(with_token(page)) as server, closing(Client(server.settings())) as client:
+        noted = []
+        for _ in range(4):
+            client.get("SipDevices")
+            noted.append(client.version)
+    assert noted == ["20.0.4.725", "20.0.4.725", "20.0.4.725", "20.0.5.1"]
+
+
 # connections
 
 
