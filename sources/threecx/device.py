@@ -44,6 +44,7 @@ _KNOWN = {
     "DN": frozenset(name for _, parent, name in _PATHS if parent == "DN"),
     "Registrar": frozenset(name for _, parent, name in _PATHS if parent == "Registrar"),
 }
+_OBJECT_OR_NOTHING = {dict, NoneType}
 _INT64 = range(-(2**63), 2**63)
 
 Extras = list[Item | None]
@@ -98,15 +99,14 @@ class DeviceReader:
 
     def _objects(self, name: str, items: list[Item], extras: Extras) -> list[Item]:
         """The inner objects of that name; where something else stands, it is kept as extra."""
-        objects: list[Item] = []
-        for number, item in enumerate(items):
-            value = item.get(name)
-            if value is not None and not isinstance(value, dict):
-                self._note(name, value)
-                _keep(extras, number, name, value)
-                value = None
-            objects.append(value or {})
-        return objects
+        values = [item.get(name) for item in items]
+        if not set(map(type, values)) <= _OBJECT_OR_NOTHING:
+            for number, value in enumerate(values):
+                if value is not None and not isinstance(value, dict):
+                    self._note(name, value)
+                    _keep(extras, number, name, value)
+                    values[number] = None
+        return [value or {} for value in values]
 
     def _values(self, column: Column, parent: str, name: str, objects: list[Item], extras: Extras) -> list[Any]:
         values = [item.get(name) for item in objects]
@@ -120,7 +120,9 @@ class DeviceReader:
         if kinds == {_PYTHON_TYPES.get(column.type)} and not (kinds == {int} and _is_too_large(values)):
             if "" in values:
                 values = [None if value == "" else value for value in values]
-            return list(map(_mac, values)) if column.name == "mac" else values
+            return [value and normal_mac(value) for value in values] if column.name == "mac" else values
+        if column.type == "json" and kinds == {list}:
+            return [None if value is None else _list_text(value) for value in values]
         if column.type == "secret" and self._key is None:
             return [None] * len(values)
         return [
@@ -177,10 +179,6 @@ def _keep(extras: Extras, number: int, path: str, value: Any) -> None:
 def _is_too_large(values: list[int | None]) -> bool:
     numbers = [value for value in values if value is not None]
     return min(numbers) not in _INT64 or max(numbers) not in _INT64
-
-
-def _mac(value: str | None) -> str | None:
-    return None if value is None else normal_mac(value)
 
 
 def normal_mac(text: str) -> str:

@@ -52,7 +52,7 @@ def page_of(body: dict[str, Any], asked: int, base_url: str, quote: Callable[[st
         raise Drifted("a page came without the list 'value'")
     if count is None:
         raise Drifted("a page came without '@odata.count'")
-    if not isinstance(count, int) or isinstance(count, bool) or count not in _COUNTS:
+    if type(count) is not int or count not in _COUNTS:
         raise ProtocolError(
             f"GET /xapi/v1/{PATH}",
             f"'@odata.count' is {quote(repr(count))}, which counts nothing (HTTP 200)",
@@ -76,11 +76,12 @@ def _is_at_home(link: str, base_url: str) -> bool:
 def device_id_of(item: Any, row: int, quote: Callable[[str], str]) -> int:
     """The `Id` of a row. Raises ProtocolError when it has none."""
     device_id = item.get("Id") if isinstance(item, dict) else None
-    if not isinstance(device_id, int) or isinstance(device_id, bool) or device_id not in INT32:
-        fault = "no Id" if device_id is None else f"the unusable Id {quote(repr(device_id))}"
-        raise ProtocolError(
-            f"GET /xapi/v1/{PATH}",
-            f"row {row} has {fault} (HTTP 200)",
-            "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
-        )
-    return device_id
+    # Not isinstance: true is no number.
+    if type(device_id) is int and device_id in INT32:
+        return device_id
+    fault = "no Id" if device_id is None else f"the unusable Id {quote(repr(device_id))}"
+    raise ProtocolError(
+        f"GET /xapi/v1/{PATH}",
+        f"row {row} has {fault} (HTTP 200)",
+        "Nothing was loaded. Run again; if it stays, report it with the PBX's version",
+    )

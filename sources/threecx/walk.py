@@ -244,8 +244,9 @@ class _Attempt:
 
     def _check_ids(self, ids: list[int]) -> None:
         """Checks that each Id comes once. In the order of Id this needs no memory of all Ids."""
+        is_by_id = self._query.is_by_id
         for row, device_id in enumerate(ids, start=self.received + 1):
-            if self._query.is_by_id:
+            if is_by_id:
                 if device_id < self._last_id:
                     raise Drifted(f"Id {device_id} came after Id {self._last_id}")
                 if device_id == self._last_id:
