@@ -12,11 +12,10 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ import duckdb
 
 from dlt_threecx.compare.decide import Accepted, SyncResult, bound, decide
 from dlt_threecx.compare.guards import RESTORED, restored_refusal
-from dlt_threecx.compare.previous import Known, PbxState, StoredPbx
+from dlt_threecx.compare.previous import PbxState, StoredPbx
 from dlt_threecx.compare.versions_file import VersionsFile
 from dlt_threecx.destinations.base import Destination
 from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
@@ -32,9 +31,11 @@ from dlt_threecx.destinations.open import check_destination, open_destination, o
 from dlt_threecx.errors import DestinationError, OvertakenError, first_line
 from dlt_threecx.evidence.heads_file import append_heads
 from dlt_threecx.integrity.ledger import Head
+from dlt_threecx.loading.comparison import NOTHING, Comparison, comparisons
 from dlt_threecx.loading.history_check import check_history
-from dlt_threecx.loading.previous_state import device_rows, known_devices, pbx_states
+from dlt_threecx.loading.previous_state import pbx_states
 from dlt_threecx.loading.runs_before import runs_before
+from dlt_threecx.loading.state_cache import StateCache
 from dlt_threecx.loading.views_update import update_views
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.ping import Ping
@@ -210,8 +211,8 @@ class _Run:
         versions = VersionsFile(self._work.spool / "versions.parquet")
         results: dict[str, SyncResult] = {}
 
-        def compare(name: str, known: Iterable[Known]) -> None:
-            history = StoredPbx(states[name], known, partial(device_rows, destination, name), self._before[name])
+        def decided(name: str, comparison: Comparison) -> None:
+            history = StoredPbx(states[name], comparison.differences, comparison.rows, self._before[name])
             result = self._decided(self._readings[name], history, versions)
             if self._is_restored:
                 accepted = ",".join(filter(None, (result.row.accepted, RESTORED)))
@@ -219,11 +220,14 @@ class _Run:
                 result = replace(result, row=row)
             results[name] = replace(result, is_new=states[name].last is None)
 
+        read = {name: reading.outcome for name, reading in self._readings.items()}
+        snapshots = {name: outcome for name, outcome in read.items() if isinstance(outcome, Snapshot)}
+        cache = StateCache(self._work.state)
         try:
-            for name, known in known_devices(destination, names):
-                compare(name, known)
-            for name in [name for name in names if name not in results]:
-                compare(name, ())
+            for name, comparison in comparisons(destination, cache, states, snapshots):
+                decided(name, comparison)
+            for name in read.keys() - snapshots.keys():
+                decided(name, NOTHING)
         finally:
             versions.close()
         in_order = bound([results[name] for name in names], states, runs_before(destination))
@@ -231,9 +235,10 @@ class _Run:
         last = in_order[-1].row
         try:
             self._work.remember(Head(last.pbx, last.snapshot_id, last.chain))
+            cache.keep([result.row for result in in_order], states, snapshots)
         except OSError as error:
-            # All is loaded; an older head is as good until the next run.
-            _log.warning("the last head could not be noted: %s", error)
+            # All is loaded, and the next run finds out what is not noted.
+            _log.warning("the state could not be kept: %s", error)
         for problem in update_views(destination, self._work):
             _log.warning("%s", problem)
         return in_order

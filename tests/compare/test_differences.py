@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlt_threecx.compare.differences import Difference, Rules, classified, differences
-from dlt_threecx.compare.previous import Known
+from dlt_threecx.compare.column_differences import column_differences
+from dlt_threecx.compare.differences import Difference, Known, Rules, classified, differences
 from dlt_threecx.snapshot.snapshot import Seen
 from dlt_threecx.tables import DEVICE_COLUMNS
 
@@ -46,6 +47,22 @@ def test_differences_are_exactly_those_of_a_slow_comparison(
     for difference in found:
         place = None if difference.kind == "gone" else sorted(fleet).index(difference.device_id)
         assert place == difference.position
+
+
+@given(FLEETS, FLEETS)
+def test_whole_columns_differ_as_streams_do(before: dict[int, str], fleet: dict[int, str]) -> None:
+    def table(devices: dict[int, str]) -> pa.Table:
+        ids = sorted(devices)
+        columns = {
+            "device_id": pa.array(ids, pa.int64()),
+            "row_version": pa.array([devices[i] for i in ids], pa.string()),
+        }
+        return pa.table(columns)
+
+    found, stood = column_differences(table(before), table(fleet))
+    assert found == compared({device: (version, False) for device, version in before.items()}, fleet)
+    places = {device: place for place, device in enumerate(sorted(before))}
+    assert stood == {d.device_id: places[d.device_id] for d in found if d.kind in ("differs", "gone")}
 
 
 @given(FLEETS)

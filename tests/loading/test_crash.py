@@ -59,8 +59,19 @@ class Witness:
 
 def leftovers(rig: Rig) -> list[str]:
     """Files of the work folder that no finished sync leaves, whatever happened before."""
-    usual = {"lock", "last_head.json", "checked.json", "threecx.schema.json", ".version", "state.json", "trace.pickle"}
-    return [str(path) for path in rig.work.rglob("*") if path.is_file() and path.name not in usual]
+    usual = {
+        "lock",
+        "last_head.json",
+        "checked.json",
+        "views.txt",
+        "threecx.schema.json",
+        ".version",
+        "state.json",
+        "trace.pickle",
+    }
+    kept = {path for path in rig.work.glob("*/state/*") if path.suffix == ".arrow" or path.name == "index.json"}
+    found = (path for path in rig.work.rglob("*") if path.is_file() and path not in kept)
+    return [str(path) for path in found if path.name not in usual]
 
 
 def packages(rig: Rig) -> list[str]:

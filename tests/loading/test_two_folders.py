@@ -139,3 +139,13 @@ def test_a_failed_attempt_of_another_folder_costs_no_second_reading_and_no_word_
     assert result.row.status == "failed"
     assert "clock" not in (result.row.detail or "")
     assert len(shared.simulator.requests) - before < 10
+
+
+def test_what_a_folder_kept_is_right_after_another_has_loaded(shared: Shared) -> None:
+    for name in ("a", "a", "b", "a", "b", "b", "a"):
+        shared.fleet.next_day()
+        shared.fleet.remove(shared.fleet.ids()[0])
+        assert shared.sync(name).row.status == "complete"
+    shared.assert_sound()
+    changes = {row[0] for row in shared.rows("select distinct change from device_versions")}
+    assert {"added", "changed", "removed"} <= changes

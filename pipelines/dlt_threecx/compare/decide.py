@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dlt_threecx.compare.api_shape import merged, moved
-from dlt_threecx.compare.differences import Difference, Rules, differences
+from dlt_threecx.compare.differences import Difference, Rules
 from dlt_threecx.compare.guards import Facts, Objection, clock_objections, objections, refusal
 from dlt_threecx.compare.previous import PbxState, StoredPbx
 from dlt_threecx.compare.versions_file import Stamp, VersionsFile
@@ -94,7 +94,7 @@ def decide(
     objecting = clock
     if before is not None:
         # All are counted before anything is written. A first snapshot has nothing to lose.
-        changes = list(differences(history.known, snapshot.seen()))
+        changes = list(history.differences)
         objecting = [*objections(_facts(reading, snapshot, before, changes)), *clock]
         key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
         format_changed = before["row_format"] != ROW_FORMAT

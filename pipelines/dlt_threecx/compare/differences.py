@@ -11,16 +11,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from dlt_threecx.compare.previous import Known
 from dlt_threecx.integrity.row_hash import canonical
 from dlt_threecx.snapshot.snapshot import Seen
 from dlt_threecx.source.columns import COLUMNS
 from dlt_threecx.tables import DEVICE_COLUMNS, Change
 
-__all__ = ["Difference", "Rules", "classified", "differences"]
+__all__ = ["Difference", "Known", "Rules", "classified", "differences"]
 
 _PATHS = {column.name: (column.path, *column.later) for column in COLUMNS}
 _SECRETS = frozenset(column.name for column in COLUMNS if column.type == "secret")
+
+
+class Known(NamedTuple):
+    """The last version of a device that the history holds."""
+
+    device_id: int
+    row_version: str
+    is_removed: bool
 
 
 class Difference(NamedTuple):

@@ -6,19 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+from dlt_threecx.compare.differences import Difference
+from dlt_threecx.integrity.row_hash import ROW_FORMAT
 from dlt_threecx.snapshot.reading import Identity
 
-__all__ = ["Known", "PbxState", "StoredPbx"]
-
-
-class Known(NamedTuple):
-    """The last version of a device that the history holds."""
-
-    device_id: int
-    row_version: str
-    is_removed: bool
+__all__ = ["PbxState", "StoredPbx"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +55,15 @@ class PbxState:
         shape: dict[str, str] = json.loads((self.complete and self.complete["shape"]) or "{}")
         return shape
 
+    def has_content(self, fingerprint: str | None, devices: int | None) -> bool:
+        """Whether the last complete snapshot held exactly these devices."""
+        last = self.complete
+        return last is not None and (last["fingerprint"], last["devices"], last["row_format"]) == (
+            fingerprint,
+            devices,
+            ROW_FORMAT,
+        )
+
     @property
     def snapshot_id(self) -> str | None:
         """The last complete snapshot."""
@@ -72,8 +75,8 @@ class StoredPbx:
     """What the destination holds of one PBX."""
 
     state: PbxState
-    known: Iterable[Known]
-    """The last version of each device, ascending by device_id."""
+    differences: Iterable[Difference]
+    """What differs in the snapshot, ascending by device_id."""
     rows: Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
     """device_ids → the columns of their last versions."""
     before: PbxState

@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from dlt_threecx.compare.differences import Difference, Rules, classified
 from dlt_threecx.integrity.ledger import version_part
-from dlt_threecx.snapshot.snapshot import Snapshot, arrow_schema
+from dlt_threecx.snapshot.device_file import arrow_schema
+from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.tables import VERSIONS, Change
 
-__all__ = ["Stamp", "VersionsFile", "Written"]
+__all__ = ["OldRows", "Stamp", "VersionsFile", "Written"]
 
 _SCHEMA = arrow_schema(VERSIONS)
 _CHUNK = 5000

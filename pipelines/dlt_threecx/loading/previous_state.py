@@ -8,17 +8,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from dlt_threecx.compare.previous import Known, PbxState
+from dlt_threecx.compare.differences import Known
+from dlt_threecx.compare.previous import PbxState
 from dlt_threecx.destinations.base import Destination
 from dlt_threecx.loading.recent import recent_since
 from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, finished_loads
 
-__all__ = ["device_rows", "known_devices", "pbx_states"]
+__all__ = ["LastVersion", "device_rows", "known_devices", "last_versions", "pbx_states"]
 
+_CHUNK = 5000
 _LEDGER_NAMES = tuple(column.name for column in LEDGER)
 _ROW_NAMES = ("device_id", *(column.name for column in DEVICE_COLUMNS), "row_version", "tracked_version")
+
+
+class LastVersion(NamedTuple):
+    """What the history says last of a device."""
+
+    row_version: str
+    tracked_version: str
+    change: str
 
 
 def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxState]:
@@ -104,19 +114,43 @@ def device_rows(destination: Destination, pbx: str, device_ids: Sequence[int]) -
     return {row[0]: dict(zip(_ROW_NAMES, row, strict=True)) for row in destination.rows(sql, [pbx, pbx])}
 
 
+def last_versions(destination: Destination, devices: Sequence[tuple[str, int]]) -> dict[tuple[str, int], LastVersion]:
+    """The last version of some devices, by PBX and device_id; those that were never there are left out."""
+    found: dict[tuple[str, int], LastVersion] = {}
+    if not devices or not destination.has_table("device_versions"):
+        return found
+    for start in range(0, len(devices), _CHUNK):
+        some = devices[start : start + _CHUNK]
+        wanted = f"""(values {", ".join(f"(?, {int(device_id)})" for _, device_id in some)}) as w(pbx, device_id)"""
+        sql = _newest(
+            destination,
+            ("pbx", "device_id", "row_version", "tracked_version", "change"),
+            f"join {wanted} on w.pbx = v.pbx and w.device_id = v.device_id",
+        )
+        for pbx, device_id, *version in destination.rows(sql, [pbx for pbx, _ in some] * 2):
+            found[pbx, device_id] = LastVersion(*version)
+    return found
+
+
 def _latest(destination: Destination, names: Sequence[str], columns: Sequence[str], condition: str = "") -> str:
     """The last committed version per device of these PBXs, whose names are bound twice; each once."""
-    schema, of_pbxs = destination.schema, f"v.pbx in ({_marks(names)}) {condition}"
+    return _newest(destination, columns, f"where v.pbx in ({_marks(names)}) {condition}")
+
+
+def _newest(destination: Destination, columns: Sequence[str], which: str) -> str:
+    """The last committed version of each device, among the versions that a join or a condition leaves; each once."""
+    schema = destination.schema
     return f"""
         select distinct {", ".join(f"v.{name}" for name in columns)}
-        from {schema}.device_versions v
-        join (
-            select v.pbx, v.device_id, max(v.snapshot_id) as snapshot_id from {schema}.device_versions v
+        from (
+            select v.pbx, v.device_id, max(v.snapshot_id) as snapshot_id
+            from (select v.pbx, v.device_id, v.snapshot_id from {schema}.device_versions v {which}) v
             join {schema}.snapshots s on s.pbx = v.pbx and s.snapshot_id = v.snapshot_id
                 and s.status in ('complete', 'archived')
-            where {of_pbxs} and s._dlt_load_id in {finished_loads(f"{schema}.")} group by v.pbx, v.device_id
-        ) newest on newest.pbx = v.pbx and newest.device_id = v.device_id and newest.snapshot_id = v.snapshot_id
-        where {of_pbxs}
+            where s._dlt_load_id in {finished_loads(f"{schema}.")} group by v.pbx, v.device_id
+        ) newest
+        join (select v.* from {schema}.device_versions v {which}) v
+            on newest.pbx = v.pbx and newest.device_id = v.device_id and newest.snapshot_id = v.snapshot_id
     """  # noqa: S608
 
 

@@ -31,6 +31,7 @@ class WorkFolder:
         self.spool = self.path / "spool"
         self.pipelines = self.path / "dlt"
         self.announcement = Announcement(self.path / "announced.json")
+        self.state = self.path / "state"
         self._last_head = self.path / "last_head.json"
         self._views = self.path / "views.txt"
         self._checked = self.path / "checked.json"

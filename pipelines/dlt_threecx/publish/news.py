@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from dlt_threecx.destinations.base import History
-from dlt_threecx.snapshot.snapshot import arrow_schema
+from dlt_threecx.snapshot.device_file import arrow_schema
 from dlt_threecx.tables import TABLES, finished_loads
 
 __all__ = ["Head", "Heads", "continues", "heads", "log_rows"]

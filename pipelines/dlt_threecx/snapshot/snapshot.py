@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, DeviceHash, fingerprint_part
 from dlt_threecx.settings.config import PbxConfig
+from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches, device_rows_at
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.columns import COLUMNS
 from dlt_threecx.source.device import DeviceReader
@@ -20,32 +20,11 @@ from dlt_threecx.source.errors import LOOK, ProtocolError
 from dlt_threecx.source.page import Item
 from dlt_threecx.source.query import Query
 from dlt_threecx.source.walk import walk
-from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn
 
-__all__ = ["Snapshot", "arrow_schema", "take_snapshot"]
+__all__ = ["Snapshot", "take_snapshot"]
 
 _ROWS_PER_BATCH = 10000
 _KNOWN_PATHS = frozenset(path for column in COLUMNS for path in (column.path, *column.later))
-_ARROW_TYPES = {
-    "text": pa.string(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
-
-
-def arrow_schema(columns: tuple[TableColumn, ...]) -> pa.Schema:
-    """The columns of a table as Arrow has them."""
-    return pa.schema([pa.field(c.name, _ARROW_TYPES[c.type], nullable=not c.key) for c in columns])
-
-
-_SCHEMA = arrow_schema((
-    TableColumn("device_id", "bigint", "", key=True),
-    *DEVICE_COLUMNS,
-    TableColumn("row_version", "text", ""),
-    TableColumn("tracked_version", "text", ""),
-))  # fmt: skip
 
 
 class Seen(NamedTuple):
@@ -73,31 +52,19 @@ class Snapshot:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, some thousand at a time."""
-        return (batch for _, batch in self._batches(0, self.devices - 1))
+        return device_batches(self.file)
 
     def seen(self) -> Iterator[Seen]:
         """The devices of the snapshot, in order."""
-        for start, batch in self._batches(0, self.devices - 1, ["device_id", "row_version"]):
+        start = 0
+        for batch in device_batches(self.file, "device_id", "row_version"):
             ids, versions = batch.column(0).to_pylist(), batch.column(1).to_pylist()
             yield from map(Seen, ids, versions, range(start, start + len(ids)))
+            start += len(ids)
 
     def rows_at(self, positions: Sequence[int]) -> pa.RecordBatch:
         """The rows at some positions, which ascend; at least one."""
-        taken: list[pa.RecordBatch] = []
-        first = 0
-        for start, batch in self._batches(positions[0], positions[-1]):
-            end = bisect_left(positions, start + batch.num_rows)
-            if end > first:
-                taken.append(batch.take(pa.array([p - start for p in positions[first:end]], pa.int64())))
-                first = end
-        return pa.concat_batches(taken)
-
-    def _batches(self, first: int, last: int, columns: list[str] | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The batches that hold the positions from first to last, each with the position of its first row."""
-        options = pa.ipc.IpcReadOptions(included_fields=[_SCHEMA.get_field_index(c) for c in columns or []])
-        with pa.memory_map(str(self.file)) as source, pa.ipc.open_file(source, options=options) as reader:
-            for number in range(first // _ROWS_PER_BATCH, last // _ROWS_PER_BATCH + 1):
-                yield number * _ROWS_PER_BATCH, reader.get_batch(number)
+        return device_rows_at(self.file, positions)
 
 
 class _Spool:
@@ -109,9 +76,11 @@ class _Spool:
         self._sum = 0
         self._reader = DeviceReader(pbx.settings.fingerprint_key)
         self._hash = DeviceHash(volatile)
-        self._columns: list[list[Any]] = [[] for _ in _SCHEMA]
+        self._columns: list[list[Any]] = [[] for _ in DEVICE_FILE_SCHEMA]
         self._sink = pa.OSFile(str(file), "wb")
-        self._writer = pa.ipc.new_file(self._sink, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        self._writer = pa.ipc.new_file(
+            self._sink, DEVICE_FILE_SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")
+        )
 
     @property
     def content(self) -> object:
@@ -146,9 +115,10 @@ class _Spool:
     def _flush(self) -> None:
         """Writes one batch; all but the last have the same number of rows."""
         arrays = [
-            pa.array(values[:_ROWS_PER_BATCH], field.type) for values, field in zip(self._columns, _SCHEMA, strict=True)
+            pa.array(values[:_ROWS_PER_BATCH], field.type)
+            for values, field in zip(self._columns, DEVICE_FILE_SCHEMA, strict=True)
         ]
-        self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+        self._writer.write_batch(pa.record_batch(arrays, schema=DEVICE_FILE_SCHEMA))
         for values in self._columns:
             del values[:_ROWS_PER_BATCH]
 
