@@ -140,12 +140,20 @@ def test_a_doubled_row_is_no_disagreement(copy: Edited) -> None:
     assert not copy.disagree()
 
 
-def test_rows_of_a_load_that_never_finished_are_no_disagreement(copy: Edited) -> None:
+def test_rows_of_a_load_that_never_finished_are_named_and_no_disagreement(copy: Edited) -> None:
     copy.run(
         "insert into device_versions by name select * replace ('29991231T000000.000000Z-abcdef' as snapshot_id)"
         " from device_versions limit 3"
     )
-    assert not copy.disagree()
+    ran = copy.ask()
+    assert (ran.code, ran.err.count("29991231T000000.000000Z-abcdef: the log has versions of it")) == (0, 1)
+
+
+def test_a_table_that_lacks_a_column_is_no_history(copy: Edited) -> None:
+    copy.run("drop view device_snapshots")
+    copy.run("alter table device_versions drop column sbc_name")
+    ran = copy.ask()
+    assert (ran.code, "the tables are not those of a history: " in ran.err) == (5, True)
 
 
 def test_a_cut_off_end_of_the_ledger_is_noticed_without_a_noted_head(copy: Edited) -> None:
@@ -229,6 +237,18 @@ def test_a_forgery_is_noticed_in_a_history_of_runs_over_all_pbxs(tried: Edited, 
         for statement in FORGERIES[name]:
             tried.run(statement)
         assert tried.disagree()
+
+
+def test_a_version_of_a_refused_snapshot_is_noticed(tried: Edited) -> None:
+    with tried.trial():
+        tried.run(
+            "insert into device_versions by name select * replace ("
+            "(select min(snapshot_id) from snapshots where status = 'refused') as snapshot_id)"
+            " from device_versions where pbx = 'hq' limit 1"
+        )
+        found = tried.verdicts()["hq"].disagreement
+    assert found is not None
+    assert "this snapshot was refused, but the log has versions of it" in found.what
 
 
 @pytest.mark.parametrize("name", FORGERIES)

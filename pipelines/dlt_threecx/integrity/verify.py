@@ -22,6 +22,7 @@ from dlt_threecx.integrity.log import SHOWN, Log, Row, Versions, device_versions
 from dlt_threecx.integrity.replay import Broken, Replay, Wrong
 from dlt_threecx.integrity.row_hash import ROW_FORMAT, DeviceHash, canonical
 from dlt_threecx.integrity.runs import run_disagreement
+from dlt_threecx.integrity.strays import stray_snapshots
 from dlt_threecx.integrity.verdict import Disagreement, Verdict
 from dlt_threecx.tables import DEVICE_COLUMNS
 
@@ -55,11 +56,14 @@ def verify(
         counts = dict.fromkeys([row[0] for row in log.rows("select distinct pbx from device_versions")[1]] or ["?"], 0)
     if remembered is not None and until is None and (not pbxs or remembered.pbx in pbxs):
         counts.setdefault(remembered.pbx, 0)
+    strays = {stray.pbx: stray.disagreement for stray in stray_snapshots(log) if stray.disagreement}
     wrong = _wrong_hashes(log, list(counts))
     for names in _batches(counts):
         for verdict in _replayed(log, names, until, wrong, progress):
             if verdict.disagreement is None:
-                verdict.disagreement = of_all or (_forgotten(verdict, remembered) if until is None else None)
+                verdict.disagreement = of_all
+            if verdict.disagreement is None and until is None:
+                verdict.disagreement = strays.get(verdict.pbx) or _forgotten(verdict, remembered)
             yield verdict
 
 

@@ -18,6 +18,7 @@ from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import suggestion
+from dlt_threecx.integrity.strays import stray_snapshots
 from dlt_threecx.integrity.verdict import Verdict
 from dlt_threecx.integrity.verify import verify as verify_history
 from dlt_threecx.loading.work_folder import WorkFolder
@@ -58,13 +59,26 @@ def verify(
     with open_history(location) as history, _progress() as progress:
         pbx = tuple(chosen_pbxs(history, location, pbx))
         check_asked(history, pbx, at)
-        verdicts = verdicts_of(location, history, pbx, at, progress)
-        differing = history.differing_views()
+        try:
+            verdicts = verdicts_of(location, history, pbx, at, progress)
+            differing = history.differing_views()
+            strays = [stray for stray in stray_snapshots(history) if stray.disagreement is None]
+        except QueryError as error:
+            # The queries are ours, so it is the tables that are not.
+            stderr.error(f"the tables are not those of a history: {error.got}. Compare with a backup")
+            return ExitCode.NOT_PROVEN
     if output.is_table and not output.is_shaped:
         output.write(("pbx", "verdict", "head"), [_told(verdict, output) for verdict in verdicts])
     else:
         output.write((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts])
     output.show()
+    unfinished = (WorkFolder(location).announcement.read() or ({}, []))[1]
+    for stray in strays:
+        if stray.snapshot_id not in unfinished:
+            stderr.warning(
+                f"PBX '{stray.pbx}', snapshot {stray.snapshot_id}: the log has versions of it and the ledger has no "
+                "such snapshot. No view shows them. A sync that was killed may have left them"
+            )
     problems = [*_problems(verdicts, head), *map(_of_view, differing)]
     for problem in problems:
         stderr.error(problem)
