@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dlt_threecx.simulator import Fleet
-from tests.rig import Rig, rigs
+from tests.rig import FirstSyncs, Rig, onlookers, rigs
 
 _STEERS_DLT = ("SOURCES__", "DESTINATION__", "PIPELINE__", "LOAD__", "RUNTIME__", "DLT_", "THREECX_", "XDG_")
 
@@ -35,6 +35,7 @@ def _isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         _isolate(patch, tmp_path_factory.mktemp("session"))
         yield
+        onlookers.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,17 @@ def fleet() -> Fleet:
 @pytest.fixture
 def rig(tmp_path: Path, fleet: Fleet) -> Iterator[Rig]:
     yield from rigs(tmp_path / "project", fleet)
+
+
+@pytest.fixture(scope="session")
+def first_syncs(tmp_path_factory: pytest.TempPathFactory) -> FirstSyncs:
+    return FirstSyncs(tmp_path_factory.mktemp("synced"))
+
+
+@pytest.fixture
+def synced(tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
+    """As `rig`, and synced once."""
+    yield from first_syncs.rigs(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

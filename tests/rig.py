@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -18,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dlt_threecx.compare.decide import Accepted, SyncResult
+from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import Config, PbxConfig, RunConfig
 from dlt_threecx.simulator import CLIENT_SECRET, Fleet, Simulator
@@ -67,6 +70,15 @@ class Rig:
     def work(self) -> Path:
         """Where dlt and the runs keep their files."""
         return self.project / ".threecx"
+
+    def copied(self, folder: Path) -> Rig:
+        """The same PBX, and a copy of the project with all its files."""
+        copy = Rig(folder, self.fleet, self.simulator)
+        shutil.copytree(self.project, folder)
+        ours, theirs = (HistoryLocation(rig.db, project=rig.project).work_folder for rig in (self, copy))
+        # its name depends on the path of the database
+        (folder / ours.relative_to(self.project)).rename(theirs)
+        return copy
 
     def config(self, **settings: Any) -> Config:
         urls = {name or "default": url for name, url in self.simulator.base_urls.items()}
@@ -149,7 +161,8 @@ class Rig:
         }
 
 
-_onlookers: list[duckdb.DuckDBPyConnection] = []
+onlookers: list[duckdb.DuckDBPyConnection] = []
+"""The one connection of `attached`, once it is made."""
 
 
 @contextmanager
@@ -158,9 +171,9 @@ def attached(db: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     The same connection for all files: to make one costs as much as twenty queries.
     """
-    if not _onlookers:
-        _onlookers.append(duckdb.connect())
-    with _onlookers[0].cursor() as connection:
+    if not onlookers:
+        onlookers.append(duckdb.connect())
+    with onlookers[0].cursor() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"attach '{db}' as \"{db.stem}\" (read_only)")
         try:
@@ -265,3 +278,42 @@ def rigs(folder: Path, fleet: Fleet, **options: Any) -> Iterator[Rig]:
     folder.mkdir(exist_ok=True)
     with Simulator(fleet, **options) as simulator:
         yield Rig(folder, fleet, simulator)
+
+
+class FirstSyncs:
+    """Rigs that were synced once already. They are copies: each first sync is done once, however many tests need it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._done: dict[str, tuple[Path, int]] = {}
+
+    def rigs(
+        self, folder: Path, devices: int = 130, seed: int = 11, shape: str = "20.0.4", **settings: Any
+    ) -> Iterator[Rig]:
+        """Such a rig, whose simulator runs until the test ends; `settings` are those of the first sync only."""
+        what = repr((devices, seed, shape, sorted(settings.items())))
+        for _ in range(2):
+            if what not in self._done:
+                self._done[what] = self._synced(Fleet(devices, seed, shape), settings)
+            first, port = self._done[what]
+            fleet = Fleet(devices, seed, shape)
+            try:
+                # On the same port: at another address it would be another PBX.
+                simulator = Simulator(fleet, port=port).start()
+            except OSError:
+                del self._done[what]  # somebody else has taken the port
+                continue
+            try:
+                yield Rig(first, fleet, simulator).copied(folder)
+            finally:
+                simulator.stop()
+            return
+        raise OSError("somebody takes every port")
+
+    def _synced(self, fleet: Fleet, settings: Row) -> tuple[Path, int]:
+        folder = self._folder / str(next(self._numbers))
+        for rig in rigs(folder, fleet):
+            assert rig.sync(**settings).exit_code == 0
+            port = int(rig.simulator.base_url.rpartition(":")[2])
+        return folder, port

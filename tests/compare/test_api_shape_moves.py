@@ -11,33 +11,40 @@ from pathlib import Path
 import pytest
 
 from dlt_threecx.simulator import SHAPES, Fleet
-from tests.rig import Rig, assert_sound, counts, leaks, rigs
+from tests.rig import FirstSyncs, Rig, assert_sound, counts, leaks, rigs
 from tests.sync.model import columns, stored
+
+DEVICES = 180
 
 
 @pytest.fixture
-def fleet() -> Fleet:
-    return Fleet(devices=180, seed=23)
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    yield from rigs(tmp_path / "new", Fleet(DEVICES, seed=23))
+
+
+@pytest.fixture
+def synced(request: pytest.FixtureRequest, tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
+    """A rig that was synced when its PBX had the shape `old` of the test; without one, that of today."""
+    shape = request.getfixturevalue("old") if "old" in request.fixturenames else "20.0.4"
+    yield from first_syncs.rigs(tmp_path / "synced", DEVICES, seed=23, shape=shape)
 
 
 MOVES = [pair for pair in itertools.product(SHAPES, SHAPES) if pair[0] != pair[1]]
 
 
 @pytest.mark.parametrize(("old", "new"), MOVES)
-def test_an_update_of_the_pbx_changes_no_phone(rig: Rig, old: str, new: str) -> None:
-    rig.fleet.shape = old
-    rig.sync()
-    rig.fleet.shape = new
-    result = rig.sync()
+def test_an_update_of_the_pbx_changes_no_phone(synced: Rig, old: str, new: str) -> None:
+    synced.fleet.shape = new
+    result = synced.sync()
     same_columns = {old, new} == {"early", "20.0.4"}
     assert counts(result) == ({} if same_columns else {"rebaselined": 180})
     assert bool(result.shape_changes) != same_columns
-    assert {item["Id"]: columns(item) for item in rig.fleet.served()} == {
-        device: stored(row) for device, row in rig.devices().items()
+    assert {item["Id"]: columns(item) for item in synced.fleet.served()} == {
+        device: stored(row) for device, row in synced.devices().items()
     }
-    assert counts(rig.sync()) == {}
-    assert_sound(rig)
-    assert leaks(rig) == []
+    assert counts(synced.sync()) == {}
+    assert_sound(synced)
+    assert leaks(synced) == []
 
 
 def test_there_and_back_and_there_again_changes_no_phone(rig: Rig) -> None:
@@ -49,29 +56,26 @@ def test_there_and_back_and_there_again_changes_no_phone(rig: Rig) -> None:
     assert_sound(rig)
 
 
-def test_the_moved_paths_are_named(rig: Rig) -> None:
-    rig.sync()
-    rig.fleet.shape = "later"
-    report = rig.sync().report()
+def test_the_moved_paths_are_named(synced: Rig) -> None:
+    synced.fleet.shape = "later"
+    report = synced.sync().report()
     assert {"Online", "Category", "Registrar.FirmwareAvailable", "Registrar.Id"} <= set(report["shape_changes"])
     assert "Registrar.ProvLink" not in report["shape_changes"]
     assert (report["changed"], report["rebaselined"]) == (0, 180)
-    assert rig.sync().report()["shape_changes"] == []
+    assert synced.sync().report()["shape_changes"] == []
 
 
 @pytest.mark.parametrize(("old", "new"), [("20.0.4", "later"), ("later", "20.0.4"), ("early", "later")])
-def test_what_really_changed_in_the_same_step_is_told_field_by_field(rig: Rig, old: str, new: str) -> None:
-    rig.fleet.shape = old
-    rig.sync()
-    ids = rig.fleet.ids()
-    rig.fleet.shape = new
-    rig.fleet.update(ids[4], {"Registrar": {"IpAddress": "10.77.0.1"}})
-    rig.fleet.update(ids[5], {"DN": {"Name": "Somebody Else", "Number": "999"}, "Registrar": {"Model": "T99"}})
-    rig.fleet.update(ids[6], {"Online": not rig.fleet.find(ids[6])["Online"]})
-    rig.fleet.remove(ids[7])
-    added = rig.fleet.add()["Id"]
-    result = rig.sync()
-    real = [change for change in rig.changes(result.row.snapshot_id) if change[1] != "rebaselined"]
+def test_what_really_changed_in_the_same_step_is_told_field_by_field(synced: Rig, old: str, new: str) -> None:
+    ids = synced.fleet.ids()
+    synced.fleet.shape = new
+    synced.fleet.update(ids[4], {"Registrar": {"IpAddress": "10.77.0.1"}})
+    synced.fleet.update(ids[5], {"DN": {"Name": "Somebody Else", "Number": "999"}, "Registrar": {"Model": "T99"}})
+    synced.fleet.update(ids[6], {"Online": not synced.fleet.find(ids[6])["Online"]})
+    synced.fleet.remove(ids[7])
+    added = synced.fleet.add()["Id"]
+    result = synced.sync()
+    real = [change for change in synced.changes(result.row.snapshot_id) if change[1] != "rebaselined"]
     assert real == [
         (ids[4], "changed", ["ip_address"]),
         (ids[5], "changed", ["model", "dn_number", "dn_name"]),
@@ -79,7 +83,7 @@ def test_what_really_changed_in_the_same_step_is_told_field_by_field(rig: Rig, o
         (added, "added", []),
     ]
     assert counts(result)["rebaselined"] == 177
-    assert_sound(rig)
+    assert_sound(synced)
 
 
 def test_a_fleet_without_pending_firmware_can_go_back(rig: Rig) -> None:
@@ -146,30 +150,28 @@ def test_other_fields_can_be_volatile(rig: Rig) -> None:
     assert rig.changes(rig.sync().row.snapshot_id) == [(device, "refreshed", ["ip_address"])]
 
 
-def test_an_unknown_property_moves_once_and_changes_after_that(rig: Rig) -> None:
-    rig.sync()
-    ids = rig.fleet.ids()
+def test_an_unknown_property_moves_once_and_changes_after_that(synced: Rig) -> None:
+    ids = synced.fleet.ids()
     for device in ids:
-        rig.fleet.update(device, {"Brand": {"New": 1}, "SecretNote": "pw-secret-note"})
-    result = rig.sync()
+        synced.fleet.update(device, {"Brand": {"New": 1}, "SecretNote": "pw-secret-note"})
+    result = synced.sync()
     assert counts(result) == {"rebaselined": 180}
     assert result.shape_changes == ("Brand", "SecretNote")
-    rig.fleet.update(ids[3], {"Brand": {"New": 2}})
-    rig.fleet.update(ids[4], {"SecretNote": "pw-secret-other"})
-    assert rig.changes(rig.sync().row.snapshot_id) == [(ids[3], "changed", ["extra.Brand"])]
-    assert leaks(rig) == []
+    synced.fleet.update(ids[3], {"Brand": {"New": 2}})
+    synced.fleet.update(ids[4], {"SecretNote": "pw-secret-other"})
+    assert synced.changes(synced.sync().row.snapshot_id) == [(ids[3], "changed", ["extra.Brand"])]
+    assert leaks(synced) == []
 
 
-def test_a_property_that_turns_into_text_moves_and_is_kept(rig: Rig) -> None:
-    rig.sync()
-    for device in rig.fleet.ids():
-        if rig.fleet.find(device)["Registrar"]:
-            rig.fleet.update(device, {"Registrar": {"Capabilities": "seven"}})
-    result = rig.sync()
+def test_a_property_that_turns_into_text_moves_and_is_kept(synced: Rig) -> None:
+    for device in synced.fleet.ids():
+        if synced.fleet.find(device)["Registrar"]:
+            synced.fleet.update(device, {"Registrar": {"Capabilities": "seven"}})
+    result = synced.sync()
     assert (set(counts(result)), result.shape_changes) == ({"rebaselined"}, ("Registrar.Capabilities",))
-    row = rig.devices()[rig.fleet.ids()[0]]
+    row = synced.devices()[synced.fleet.ids()[0]]
     assert (row["capabilities"], json.loads(row["extra"])) == (None, {"Registrar.Capabilities": "seven"})
-    assert counts(rig.sync()) == {}
+    assert counts(synced.sync()) == {}
 
 
 @pytest.mark.parametrize(("old", "new"), [(None, "key-one"), ("key-one", "key-two"), ("key-one", None)])

@@ -10,15 +10,13 @@ import pytest
 from dlt_threecx.compare.decide import SyncResult
 from dlt_threecx.compare.guards import GUARDS, Facts, Objection, objections, refusal, restored_refusal
 from dlt_threecx.simulator import Fleet, Simulator
-from tests.rig import Rig, assert_sound, counts, rigs
+from tests.rig import FirstSyncs, Rig, assert_sound, counts, rigs
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
     """A PBX with 40 devices that was read once."""
-    for rig in rigs(tmp_path / "guarded", Fleet(devices=40, seed=5)):
-        rig.sync()
-        yield rig
+    yield from first_syncs.rigs(tmp_path / "guarded", devices=40, seed=5)
 
 
 def facts(**given: object) -> Facts:

@@ -96,20 +96,19 @@ def test_snapshot_ids_sort_as_the_corrected_times_do(clock: list[datetime]) -> N
     assert ids == sorted(ids)
 
 
-def test_a_clock_set_back_is_told_and_times_go_on(rig: Rig) -> None:
-    rig.sync()
+def test_a_clock_set_back_is_told_and_times_go_on(synced: Rig) -> None:
     for offset, fault in ((timedelta(minutes=-40), None), (timedelta(minutes=-40), "html"), (timedelta(0), None)):
-        rig.simulator.fault = fault
-        rig.fleet.update(rig.fleet.ids()[0], {"DN": {"Number": f"{offset.seconds}{fault}"}})
-        (result,) = sync_pbxs(rig.config(), db=rig.db, dataset="threecx", clock_offset=offset)
-        told = "The clock was set back: it said 20" in (rig.ledger()[-1]["detail"] or "")
+        synced.simulator.fault = fault
+        synced.fleet.update(synced.fleet.ids()[0], {"DN": {"Number": f"{offset.seconds}{fault}"}})
+        (result,) = sync_pbxs(synced.config(), db=synced.db, dataset="threecx", clock_offset=offset)
+        told = "The clock was set back: it said 20" in (synced.ledger()[-1]["detail"] or "")
         assert told is bool(offset)
         assert result.exit_code == (5 if fault else 0)
-    times = [at for row in rig.ledger() for at in (row["started_at"], row["taken_at"]) if at]
+    times = [at for row in synced.ledger() for at in (row["started_at"], row["taken_at"]) if at]
     assert times == sorted(set(times))
-    assert [row["snapshot_id"] for row in rig.ledger()] == sorted(row["snapshot_id"] for row in rig.ledger())
-    assert rig.devices()[rig.fleet.ids()[0]]["dn_number"] == "0None"
-    assert_sound(rig)
+    assert [row["snapshot_id"] for row in synced.ledger()] == sorted(row["snapshot_id"] for row in synced.ledger())
+    assert synced.devices()[synced.fleet.ids()[0]]["dn_number"] == "0None"
+    assert_sound(synced)
 
 
 def test_a_ledger_row_comes_back_as_it_was_written(rig: Rig) -> None:

@@ -5,6 +5,7 @@ Run as a module it is that one process: it takes a job per line, forks, and answ
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -83,9 +84,9 @@ class Processes:
 
 
 def _serve() -> None:
-    # What a fork takes over needs no import in the child.
-    import dlt_threecx.loading.loader  # noqa: F401
-
+    # What a fork takes over needs no import in the child; pyarrow imports pandas when it is there.
+    for name in ("dlt_threecx.loading.loader", "dlt.destinations.impl.duckdb.duck", "pandas"):
+        importlib.import_module(name)
     for line in sys.stdin:
         print(json.dumps(_forked(json.loads(line))), flush=True)
 

@@ -22,16 +22,15 @@ from dlt_threecx.run import sync_pbxs
 from dlt_threecx.simulator import Fleet
 from dlt_threecx.source.errors import SettingsError
 from tests.loading.processes import Ended, Processes
-from tests.rig import Rig, assert_sound, counts, leaks, rigs
+from tests.rig import FirstSyncs, Rig, assert_sound, counts, leaks, rigs
 
 PATIENT_SECONDS = 60.0
 """Longer than any wait in these tests."""
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    for rig in rigs(tmp_path / "contended", Fleet(devices=30, seed=3)):
-        rig.sync()
+def rig(tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
+    for rig in first_syncs.rigs(tmp_path / "contended", devices=30, seed=3):
         rig.fleet.remove(rig.fleet.ids()[0])
         yield rig
 
@@ -147,15 +146,14 @@ def test_a_database_that_cannot_grow_is_told(rig: Rig, processes: Processes) -> 
     assert_sound(rig)
 
 
-def test_a_real_full_disk_is_told(tmp_path: Path, processes: Processes) -> None:
+def test_a_real_full_disk_is_told(tmp_path: Path, first_syncs: FirstSyncs, processes: Processes) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a small disk is not permitted here")
     try:
-        for rig in rigs(disk / "project", Fleet(devices=30, seed=3)):
-            rig.sync()
+        for rig in first_syncs.rigs(disk / "project", devices=30, seed=3):
             rig.fleet.remove(rig.fleet.ids()[0])
             before = rig.versions()
             filler = disk / "filler"
@@ -183,9 +181,8 @@ def test_a_project_that_cannot_be_written_is_told(rig: Rig) -> None:
     assert_next_is_right(rig)
 
 
-def test_a_read_only_disk_is_told(tmp_path: Path, processes: Processes) -> None:
-    for rig in rigs(tmp_path / "sealed", Fleet(devices=30, seed=3)):
-        rig.sync()
+def test_a_read_only_disk_is_told(tmp_path: Path, first_syncs: FirstSyncs, processes: Processes) -> None:
+    for rig in first_syncs.rigs(tmp_path / "sealed", devices=30, seed=3):
         rig.fleet.remove(rig.fleet.ids()[0])
         bound = ["mount", "--bind", str(rig.project), str(rig.project)]
         if subprocess.run(bound, capture_output=True).returncode:

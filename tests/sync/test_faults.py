@@ -138,11 +138,6 @@ def listened() -> Iterator[io.StringIO]:
         root.removeHandler(handler)
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    yield from rigs(tmp_path / "faults", Fleet(devices=130, seed=11))
-
-
 def test_every_fault_is_told() -> None:
     assert sorted(FAULTS) == sorted(TOLD)
 
@@ -272,13 +267,12 @@ def test_a_history_that_cannot_be_compared_with_fails_its_own_pbx(tmp_path: Path
     assert rig.rows("select count(*) as rows from phones.threecx.device_versions") == [{"rows": before + 6}]
 
 
-def test_a_token_revoked_between_two_pages_is_replaced_once(rig: Rig) -> None:
-    rig.sync()
+def test_a_token_revoked_between_two_pages_is_replaced_once(synced: Rig) -> None:
     for after in (0, 1, 2):
-        asked = len(rig.simulator.requests)
-        rig.simulator.set_fault("unauthorized_midwalk", after=after)
-        assert counts(rig.sync(page_size=60)) == {}
-        made = rig.simulator.requests[asked:]
+        asked = len(synced.simulator.requests)
+        synced.simulator.set_fault("unauthorized_midwalk", after=after)
+        assert counts(synced.sync(page_size=60)) == {}
+        made = synced.simulator.requests[asked:]
         assert [request.path for request in made].count("/connect/token") == 2
 
 

@@ -39,13 +39,12 @@ def test_the_search_for_leaks_would_find_one(rig: Rig) -> None:
     assert set(leaks(rig)) >= {"threecx.device_versions"}
 
 
-def test_without_a_key_nothing_is_known_of_secrets(rig: Rig) -> None:
-    rig.sync()
-    assert {(r["phone_web_password_fp"], r["prov_link_fp"], r["interface_link_fp"]) for r in rig.versions()} == {
+def test_without_a_key_nothing_is_known_of_secrets(synced: Rig) -> None:
+    assert {(r["phone_web_password_fp"], r["prov_link_fp"], r["interface_link_fp"]) for r in synced.versions()} == {
         (None, None, None)
     }
-    rig.fleet.update(rig.fleet.ids()[0], {"PhoneWebPassword": "pw-secret-new"})
-    assert counts(rig.sync()) == {}
+    synced.fleet.update(synced.fleet.ids()[0], {"PhoneWebPassword": "pw-secret-new"})
+    assert counts(synced.sync()) == {}
 
 
 def test_with_a_key_a_rotation_and_a_shared_password_show(rig: Rig) -> None:

@@ -52,50 +52,47 @@ def test_a_second_run_without_a_change_writes_no_version(rig: Rig) -> None:
     assert_sound(rig)
 
 
-def test_a_firmware_two_removals_and_an_addition_come_out_as_exactly_that(rig: Rig) -> None:
-    rig.sync()
-    ids = rig.fleet.ids()
-    rig.fleet.update(ids[3], {"Registrar": {"FirmwareVersion": "99.1"}})
-    rig.fleet.remove(ids[0])
-    rig.fleet.remove(ids[-1])
-    new = rig.fleet.add()["Id"]
-    result = rig.sync()
+def test_a_firmware_two_removals_and_an_addition_come_out_as_exactly_that(synced: Rig) -> None:
+    ids = synced.fleet.ids()
+    synced.fleet.update(ids[3], {"Registrar": {"FirmwareVersion": "99.1"}})
+    synced.fleet.remove(ids[0])
+    synced.fleet.remove(ids[-1])
+    new = synced.fleet.add()["Id"]
+    result = synced.sync()
     assert counts(result) == {"added": 1, "changed": 1, "removed": 2}
-    assert rig.changes(result.row.snapshot_id) == [
+    assert synced.changes(result.row.snapshot_id) == [
         (ids[0], "removed", []),
         (ids[3], "changed", ["firmware_version"]),
         (ids[-1], "removed", []),
         (new, "added", []),
     ]
-    assert rig.devices()[ids[3]]["firmware_version"] == "99.1"
+    assert synced.devices()[ids[3]]["firmware_version"] == "99.1"
 
 
-def test_a_removed_row_keeps_the_last_known_values(rig: Rig) -> None:
-    device = rig.fleet.ids()[5]
-    rig.sync()
-    last = rig.devices()[device]
-    rig.fleet.remove(device)
-    result = rig.sync()
-    (row,) = [row for row in rig.versions() if row["snapshot_id"] == result.row.snapshot_id]
+def test_a_removed_row_keeps_the_last_known_values(synced: Rig) -> None:
+    device = synced.fleet.ids()[5]
+    last = synced.devices()[device]
+    synced.fleet.remove(device)
+    result = synced.sync()
+    (row,) = [row for row in synced.versions() if row["snapshot_id"] == result.row.snapshot_id]
     assert stored(row) == stored(last)
     assert (row["row_version"], row["tracked_version"]) == (last["row_version"], last["tracked_version"])
 
 
-def test_a_device_that_comes_back_has_returned(rig: Rig) -> None:
-    device = rig.fleet.ids()[7]
-    rig.sync()
-    rig.fleet.remove(device)
-    rig.sync()
-    rig.fleet.restore(device)
-    rig.fleet.update(device, {"Registrar": {"IpAddress": "10.9.9.9"}})
-    result = rig.sync()
-    assert rig.changes(result.row.snapshot_id) == [(device, "returned", [])]
-    assert rig.devices()[device]["ip_address"] == "10.9.9.9"
-    rig.fleet.remove(device)
-    assert counts(rig.sync()) == {"removed": 1}
-    rig.fleet.restore(device)
-    assert counts(rig.sync()) == {"returned": 1}
-    assert_sound(rig)
+def test_a_device_that_comes_back_has_returned(synced: Rig) -> None:
+    device = synced.fleet.ids()[7]
+    synced.fleet.remove(device)
+    synced.sync()
+    synced.fleet.restore(device)
+    synced.fleet.update(device, {"Registrar": {"IpAddress": "10.9.9.9"}})
+    result = synced.sync()
+    assert synced.changes(result.row.snapshot_id) == [(device, "returned", [])]
+    assert synced.devices()[device]["ip_address"] == "10.9.9.9"
+    synced.fleet.remove(device)
+    assert counts(synced.sync()) == {"removed": 1}
+    synced.fleet.restore(device)
+    assert counts(synced.sync()) == {"returned": 1}
+    assert_sound(synced)
 
 
 ODD: list[dict[str, Any]] = [
@@ -183,12 +180,11 @@ def test_two_walks_that_agree_count_as_one_snapshot(rig: Rig) -> None:
     assert_sound(rig)
 
 
-def test_the_ledger_keeps_odd_text_as_it_is(rig: Rig) -> None:
+def test_the_ledger_keeps_odd_text_as_it_is(synced: Rig) -> None:
     filter_ = "contains(DN/Name,'O''Brien \\ \"x\" ü 100% {a}') or DN/Number ne '␀'"
     because = "  line\nbreak 'quoted' \"double\" \\ back\\slash ünï 🙂 {} %s  "
-    rig.sync()
-    result = rig.sync(["scope", "empty", "shrink"], because, filter=filter_)
+    result = synced.sync(["scope", "empty", "shrink"], because, filter=filter_)
     assert (result.exit_code, result.row.because, result.row.filter) == (0, because, filter_)
-    row = rig.ledger()[-1]
+    row = synced.ledger()[-1]
     assert (row["because"], row["filter"]) == (because, filter_)
-    assert_sound(rig)
+    assert_sound(synced)
