@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import dlt
 import duckdb
+import pyarrow as pa
 import pytest
 
 from dlt_threecx.destinations import duckdb_views
@@ -117,6 +119,20 @@ def test_what_cannot_be_replaced_is_told_and_does_not_fail_the_sync(
     )
     synced.write("drop table phones.threecx.findings")
     synced.sync()
+
+
+def test_a_large_load_goes_into_the_file_and_not_into_the_log_beside_it_first(tmp_path: Path) -> None:
+    with closing(DuckDbFile(tmp_path / "phones.duckdb", "threecx", wait_seconds=0)) as file:
+        pipeline = dlt.pipeline(
+            "large", pipelines_dir=str(tmp_path / "dlt"), destination=file.factory(), dataset_name="threecx"
+        )
+        rows = pa.table({"text": [f"{number:0400}" for number in range(60_000)]})
+        pipeline.extract(rows, table_name="rows", loader_file_format="parquet")
+        pipeline.normalize(workers=1)
+        pipeline.load(workers=1)
+        assert file.connection.execute("select count(*) from threecx.rows").fetchall() == [(60_000,)]
+        log = tmp_path / "phones.duckdb.wal"
+        assert not log.exists() or log.stat().st_size < 100_000
 
 
 def test_every_table_view_and_column_has_its_comment_and_a_run_without_news_writes_none(synced: Rig) -> None:

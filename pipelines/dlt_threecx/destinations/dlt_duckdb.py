@@ -22,6 +22,12 @@ class _CatalogSqlClient(DuckDbSqlClient):
 
     catalog = ""
 
+    def open_connection(self) -> Any:
+        connection = super().open_connection()
+        # DuckDB's own. With dlt's gigabyte a large load is written twice: into the log beside the file, then into it.
+        connection.execute("set checkpoint_threshold = '16MB'")
+        return connection
+
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str:
         return self.capabilities.escape_identifier(self.catalog) if quote else self.catalog
 
