@@ -29,24 +29,21 @@ def holds_secret(text: str, secrets: Sequence[str]) -> bool:
 
     Looks through percent signs, HTML entities, escapes with a backslash, base64 and hex.
     """
-    parts = {part for secret in secrets for part in _telling_parts(secret.lower())}
-    if not parts:
-        return False
-    sizes = {len(part) for part in parts}
-    for plain in _decodings(text):
-        lower = plain.lower()
-        if any(lower[at : at + size] in parts for size in sizes for at in range(len(lower) - size + 1)):
+    lower = {secret.lower() for secret in secrets}
+    short = [secret for secret in lower if len(secret) <= SHORT_PART_CHARS]
+    # A token has a thousand characters, a text mostly ten: its parts are looked for in the secrets, not theirs in it.
+    long = "\0".join(secret for secret in lower if len(secret) > SHORT_PART_CHARS)
+    for plain in {decoded.lower() for decoded in _decodings(text)} if lower else ():
+        if any(secret in plain for secret in short) or any(part in long for part in _telling_parts(plain)):
             return True
     return False
 
 
-def _telling_parts(secret: str) -> Iterator[str]:
-    if len(secret) <= SHORT_PART_CHARS:
-        yield secret
-        return
+def _telling_parts(text: str) -> Iterator[str]:
+    """The parts that would tell something if a secret had them."""
     for size in (SHORT_PART_CHARS, LONG_PART_CHARS):
-        for start in range(len(secret) - size + 1):
-            part = secret[start : start + size]
+        for start in range(len(text) - size + 1):
+            part = text[start : start + size]
             if size == LONG_PART_CHARS or not part.isalpha():
                 yield part
 

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,7 +72,7 @@ class LedgerRow:
 
     def values(self) -> dict[str, Any]:
         """Column name → value."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
