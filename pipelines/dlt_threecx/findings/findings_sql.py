@@ -32,6 +32,7 @@ def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
     lasting = [rule for rule in chosen if rule.condition]
     # of the latest version, which is `p` and `v` at once
     holds = [f"({_OF_VERSION.sub('p.', rule.condition or '')}) is true as holds_{rule.id}" for rule in lasting]
+    asked = [f"p.holds_{rule.id}" for rule in lasting] or ["false"]
     last_without = [
         f"max(case when not p.holds_{rule.id} then timestamptz '9999-12-31'"
         f" when v.change = 'removed' or ({rule.condition}) is not true then v.observed_at end) as {rule.id}"
@@ -45,6 +46,7 @@ def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
     return (
         text.replace("{since}", ", ".join(since))
         .replace("{holds}", ",\n        ".join(holds))
+        .replace("{asked}", " or ".join(asked))
         .replace("{last_without}", ",\n        ".join(last_without))
         .replace("{began}", ",\n        ".join(began))
         .replace("{words}", ",\n        ".join(map(_words, chosen)))

@@ -13,12 +13,16 @@ _IS_COMPLETE = "exists (select 1 from {complete} c where c.pbx = v.pbx and c.sna
 
 _LATEST_VERSIONS = """(
         select v.* from {schema}device_versions v
-        join (
-            select v.pbx, v.device_id, max(v.observed_at) as observed_at
-            from {schema}device_versions v
-            where {is_complete}
-            group by v.pbx, v.device_id
-        ) l on l.pbx = v.pbx and l.device_id = v.device_id and l.observed_at = v.observed_at
+        where exists (
+            select 1
+            from (
+                select v.pbx, v.device_id, max(v.observed_at) as observed_at
+                from {schema}device_versions v
+                where {is_complete}
+                group by v.pbx, v.device_id
+            ) l
+            where l.pbx = v.pbx and l.device_id = v.device_id and l.observed_at = v.observed_at
+        )
     )"""
 """The last version of each device, also of those that are gone."""
 

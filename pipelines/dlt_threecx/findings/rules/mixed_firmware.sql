@@ -5,7 +5,7 @@
 select o.pbx, o.device_id, greatest(o.since, u.since) as since,
     'runs ' || o.firmware_version || ', but ' || u.phones || ' of ' || u.all_phones || ' ' || o.model || ' run '
         || u.firmware_version as detail
-from {while v.firmware_version = p.firmware_version} o
+from {while v.firmware_version = p.firmware_version and p.phones_of_firmware < p.phones_of_model} o
 join (
     select m.pbx, m.vendor, m.model, m.firmware_version, m.phones, m.since,
         sum(m.phones) over (partition by m.pbx, m.vendor, m.model) as all_phones,

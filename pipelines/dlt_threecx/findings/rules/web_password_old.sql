@@ -13,6 +13,13 @@ from (
     from log v
     join phones p on p.pbx = v.pbx and p.device_id = v.device_id
     where v.phone_web_password_fp is not null and p.phone_web_password_fp is not null
+        and v.observed_at <= current_timestamp - interval '365 days'
     group by v.pbx, v.device_id
 ) c
-where c.changed_at <= current_timestamp - interval '365 days'
+where not exists (
+    select 1
+    from log v
+    where v.pbx = c.pbx and v.device_id = c.device_id and v.phone_web_password_fp is not null
+        and v.change = 'changed' and v.changed_fields like '%"phone_web_password_fp"%'
+        and v.observed_at > current_timestamp - interval '365 days'
+)
