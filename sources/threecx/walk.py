@@ -170,7 +170,7 @@ class _Attempt:
         if self._is_done:
             return
         # Fewer rows than asked for: the PBX has a lower cap of its own.
-        self.page_size = size = max(2, min(size, self.received))
+        self.page_size = size = min(size, self.received)
         for page in self._pages(skip, size):
             yield self._accept(page, overlap=True)
 

@@ -43,7 +43,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "integrity/ledger.py": ("tests/integrity/test_ledger.py",),
     "integrity/replay.py": ("tests/integrity/test_verify.py",),
     "integrity/verify.py": ("tests/integrity/test_verify.py",),
-    "source/page.py": ("tests/source/test_walk.py",),
+    "source/page.py": ("tests/source/test_page.py",),
     "source/walk.py": ("tests/source/test_walk.py",),
 }
 """Module → the test files that have to notice every fault in it."""

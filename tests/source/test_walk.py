@@ -213,6 +213,13 @@ def test_an_id_that_is_doubled_in_the_same_place_each_time_is_the_api_s_fault(or
         assert not caught.value.retryable
 
 
+def test_one_walk_is_too_few_to_blame_the_api() -> None:
+    with lists((2, [A, A])) as server, pytest.raises(DriftError, match="came twice"):
+        walked(server, max_walks=1)
+    with lists((2, [A, A])) as server, pytest.raises(ProtocolError, match="Id 1 came twice in each"):
+        walked(server, max_walks=2)
+
+
 def test_an_id_that_is_doubled_now_here_now_there_is_a_moving_list() -> None:
     with lists((2, [A, A]), (3, [A, B, B]), (2, [A, A])) as server, pytest.raises(DriftError, match="twice") as caught:
         walked(server)
