@@ -1,8 +1,9 @@
 """Mutation tests: a small fault is put into a module, one at a time, and a test has to fail of it.
 
-    python -m tests.proofs.mutation                      all modules
-    python -m tests.proofs.mutation compare/guards.py    one module
+    python -m tests.proofs.mutation                      150 of the mutants, others on another day
+    python -m tests.proofs.mutation compare/guards.py    all of one module
     MUTANTS=100 SEED=7 python -m tests.proofs.mutation   100 of the mutants, chosen by the seed
+    MUTANTS=all python -m tests.proofs.mutation          all of them, which takes hours
 
 Each mutant runs in a process of its own, forked from one that has imported the libraries but nothing of `dlt_threecx`.
 It ends with 1 when a mutant survives that survivors.txt does not list, or when one that is listed there is noticed.
@@ -20,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
 from functools import cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -47,6 +49,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "source/walk.py": ("tests/source/test_walk.py",),
 }
 """Module → the test files that have to notice every fault in it."""
+
+SAMPLE = 150
+"""Mutants in a run that names neither a number nor a module."""
 
 SLOW_FIXTURES = frozenset({"rig", "right", "wrong"})
 """Tests that use these sync whole histories. They are left out."""
@@ -270,8 +275,11 @@ def main(paths: Sequence[str]) -> int:
     chosen = [(path, number) for path in paths or TESTS for number in range(len(module_of(path).mutants))]
     names = {mutant.name for path in TESTS for mutant in module_of(path).mutants}
     wrong = [f"listed, but there is no such mutant: {name}" for name in known if name not in names]
-    if asked := int(os.environ.get("MUTANTS", "0")):
-        chosen = random.Random(os.environ.get("SEED", "")).sample(chosen, min(asked, len(chosen)))
+    asked = os.environ.get("MUTANTS", "all" if paths else str(SAMPLE))
+    seed = os.environ.get("SEED", f"{datetime.now(UTC):%Y-%m-%d}")
+    if asked != "all":
+        chosen = random.Random(seed).sample(chosen, min(int(asked), len(chosen)))
+        print(f"MUTANTS={asked} SEED={seed}", flush=True)
     limits = {path: _limit_seconds(path) for path in dict.fromkeys(path for path, _ in chosen)}
     with ProcessPoolExecutor(os.cpu_count(), mp_context=_FORK) as pool:
         running = {pool.submit(survives, path, number, limits[path]): (path, number) for path, number in chosen}
