@@ -60,12 +60,14 @@ class Processes:
         rig: Rig,
         *,
         die_at_step: int | None = None,
+        die_at_file: str | None = None,
         die_after_seconds: float | None = None,
         largest_file: int | None = None,
         **settings: Any,
     ) -> Ended:
         """A sync that kills itself before it touches the disk for the n-th time, or is killed after some seconds.
 
+        Or it kills itself before it touches a file whose path has `die_at_file` in it.
         No file of it may grow beyond `largest_file` bytes.
         """
         job = {
@@ -74,6 +76,7 @@ class Processes:
             "urls": {name or "default": url for name, url in rig.simulator.base_urls.items()},
             "settings": rig.settings | settings,
             "die_at_step": die_at_step,
+            "die_at_file": die_at_file,
             "die_after_seconds": die_after_seconds,
             "largest_file": largest_file,
         }
@@ -124,7 +127,8 @@ def _synced(job: dict[str, Any]) -> dict[str, Any]:
         writes = event in _TOUCHES or (event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
         if writes and str(args[0]).startswith(str(project)):
             steps += 1
-            if steps == job["die_at_step"]:
+            is_there = job["die_at_file"] is not None and any(job["die_at_file"] in str(path) for path in args[:2])
+            if is_there or steps == job["die_at_step"]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     if job["largest_file"] is not None:

@@ -14,7 +14,7 @@ from tests.commands import ROOT, settings_of, threecx
 from tests.publish.copies import RELATIONS, copied, rows_of
 from tests.rig import Rig
 
-SYNCS, KILLED = 6, 8
+SYNCS, KILLED = 4, 5
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def program(*args: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_six_syncs_publish_and_eight_are_killed_while_others_read(rig: Rig) -> None:
+def test_syncs_publish_and_some_are_killed_while_others_read(rig: Rig) -> None:
     folder, stop, random = rig.project / "bi", rig.project / "stop", Random(5)
     file = folder / "threecx_bi.duckdb"
     assert rig.sync(publish=folder).exit_code == 0
@@ -46,7 +46,7 @@ def test_six_syncs_publish_and_eight_are_killed_while_others_read(rig: Rig) -> N
                 # There is news, and those that publish it are killed.
                 assert rig.sync().exit_code == 0
                 for _ in range(min(3, KILLED - len(killed))):
-                    print(random.uniform(0.02, 0.8), file=victims.stdin, flush=True)
+                    print(random.uniform(0.02, 0.5), file=victims.stdin, flush=True)
                     killed.append(victims.stdout.readline().strip())
             assert rig.sync(publish=folder, busy_timeout_seconds=10.0).exit_code == 0
             print("and now?", file=keeper.stdin, flush=True)
