@@ -32,6 +32,7 @@ COMMANDS = {
     "notify": ("dlt_threecx.cli.commands.notify:notify", "Send what is news; say nothing when there is none."),
     "schedule": ("dlt_threecx.cli.commands.schedule:schedule", "Print what runs the sync of this project every day."),
     "publish": ("dlt_threecx.cli.commands.publish:publish", "Publish the history as a copy for BI tools."),
+    "archive": ("dlt_threecx.cli.commands.archive:archive", "Put an old part of the history into a file of its own."),
     "sql": ("dlt_threecx.cli.commands.sql:sql", "Ask the history in SQL; nothing can be written."),
     "demo": ("dlt_threecx.cli.commands.demo:demo", "Two weeks of a simulated 3CX, in a minute."),
     "simulate": ("dlt_threecx.cli.commands.simulate:simulate", "Run a 3CX on this machine, to try things with."),

@@ -6,6 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
 from dlt_threecx.queries.times import parsed_age, parsed_time
 from dlt_threecx.settings.duckdb_path import duckdb_path
 
-__all__ = ["Age", "Part", "Time", "connecting", "talking", "with_location", "with_output", "with_pbx"]
+__all__ = ["Age", "Part", "Time", "connecting", "talking", "with_history", "with_location", "with_output", "with_pbx"]
 
 _ZONE = "threecx.zone"
 """Where click keeps the time zone of a command."""
@@ -194,6 +195,25 @@ def with_output(command: Command, monitors: Collection[str] = ()) -> Command:
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def with_history(command: Command) -> Command:
+    """The same as `with_location`, and `--archive` for a past that was put away."""
+
+    @click.option(
+        "--archive",
+        "archives",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Read this archive together with the history. Can be given several times.",
+    )
+    @with_location
+    @functools.wraps(command)
+    def placed(*args: Any, archives: tuple[Path, ...], location: HistoryLocation, **kwargs: Any) -> Any:
+        return command(*args, location=replace(location, archives=archives), **kwargs)
+
+    return placed
 
 
 def with_location(command: Command) -> Command:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,6 +135,10 @@ class Database(Destination):
     @abstractmethod
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Runs a statement."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is executed inside counts as a whole, or not at all when an error leaves the block."""
 
     def remove_uncommitted(self, snapshot_ids: Sequence[str], tables: Iterable[str]) -> None:
         """Removes the rows of these snapshots, unless they belong to a finished package."""

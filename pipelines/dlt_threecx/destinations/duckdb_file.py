@@ -22,7 +22,7 @@ from dlt_threecx.views.views import VIEWS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DuckDbFile", "DuckDbHistory", "open_duckdb_history"]
+__all__ = ["DuckDbFile", "DuckDbHistory", "connected", "open_duckdb_history", "quoted_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class DuckDbFile(Database):
         self._open()
 
     def _open(self) -> None:
-        self.connection = _connected(
+        self.connection = connected(
             lambda: duckdb.connect(str(self._db), read_only=self._is_read_only, config=STORAGE),
             self._db,
             self._wait_seconds,
@@ -63,7 +63,7 @@ class DuckDbFile(Database):
         )
         self.connection.execute("set TimeZone = 'UTC'")
         row = self.connection.execute("select current_database()").fetchone()
-        self.schema = f'{_quoted(str(row[0]) if row else "")}."{self.dataset}"'
+        self.schema = f'{quoted_name(str(row[0]) if row else "")}."{self.dataset}"'
 
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline: this very connection."""
@@ -97,6 +97,22 @@ class DuckDbFile(Database):
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Runs a statement."""
         self.connection.execute(sql, list(params))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is executed inside counts as a whole, or not at all when an error leaves the block."""
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+    def history(self) -> DuckDbHistory:
+        """The same connection, for questions."""
+        self.connection.execute(f"use {self.schema}")
+        return DuckDbHistory(self.connection, self.dataset)
 
     def create_views(self) -> list[str]:
         """Creates or replaces the views, macros and comments that differ; returns what could not be made."""
@@ -173,7 +189,7 @@ def open_duckdb_history(location: HistoryLocation, wait_seconds: float) -> DuckD
     """
     if not location.db.exists():
         raise SettingsError(f"history {location.db}", "there is no such file", _FIRST_SYNC.format("--db"))
-    connection = _connected(
+    connection = connected(
         lambda: duckdb.connect(str(location.db), read_only=True, config=_READ_ONLY),
         location.db,
         wait_seconds,
@@ -188,7 +204,7 @@ def open_duckdb_history(location: HistoryLocation, wait_seconds: float) -> DuckD
     return DuckDbHistory(connection, location.dataset)
 
 
-def _connected(
+def connected(
     connect: Callable[[], duckdb.DuckDBPyConnection], db: Path, wait_seconds: float, *, cannot: str, busy: str
 ) -> duckdb.DuckDBPyConnection:
     """A connection, as soon as no other program has locked the file; `cannot` and `busy` say what to do."""
@@ -244,7 +260,7 @@ def _enter(connection: duckdb.DuckDBPyConnection, location: HistoryLocation) -> 
         raise SettingsError(
             f"dataset '{location.dataset}' in {location}", "there is none", _FIRST_SYNC.format("--dataset")
         )
-    connection.execute(f"use {_quoted(str(row[0]))}.{_quoted(location.dataset)}")
+    connection.execute(f"use {quoted_name(str(row[0]))}.{quoted_name(location.dataset)}")
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set lock_configuration = true")
 
@@ -286,5 +302,6 @@ def _advice(error: duckdb.Error) -> str:
     return "Fix the query; 'show tables' and 'describe devices' list what there is"
 
 
-def _quoted(identifier: str) -> str:
+def quoted_name(identifier: str) -> str:
+    """A name as SQL has it, whatever is in it."""
     return '"' + identifier.replace('"', '""') + '"'

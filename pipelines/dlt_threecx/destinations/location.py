@@ -29,6 +29,8 @@ class HistoryLocation:
     destination: str = DUCKDB
     project: Path = Path()
     """The folder of `.dlt`, where dlt finds the credentials of a destination."""
+    archives: tuple[Path, ...] = ()
+    """Files with the past of this history, to be read together with it."""
 
     @property
     def is_lake(self) -> bool:

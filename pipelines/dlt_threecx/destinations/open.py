@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dlt_threecx.destinations.base import Destination, History
+from dlt_threecx.destinations.base import Database, Destination, History
 from dlt_threecx.destinations.db_check import check_db_content, check_db_file
 from dlt_threecx.destinations.duckdb_file import DuckDbFile, open_duckdb_history
 from dlt_threecx.destinations.location import DUCKDB, POSTGRES, HistoryLocation
@@ -14,7 +14,7 @@ from dlt_threecx.source.errors import SettingsError
 if TYPE_CHECKING:
     from dlt_threecx.destinations.warehouse import Warehouse
 
-__all__ = ["WAIT_SECONDS", "check_destination", "open_destination", "open_for_reading", "open_history"]
+__all__ = ["WAIT_SECONDS", "check_destination", "history_of", "open_destination", "open_for_reading", "open_history"]
 
 
 _DATASET = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -26,7 +26,17 @@ def open_history(location: HistoryLocation, *, wait_seconds: float = WAIT_SECOND
     """The history at a place. Raises SettingsError when there is none, DestinationError when it is busy."""
     if location.destination == DUCKDB:
         check_db_file(location)
+        if location.archives:
+            from dlt_threecx.destinations.joined_files import open_joined_files
+
+            return open_joined_files(location, wait_seconds)
         return open_duckdb_history(location, wait_seconds)
+    if location.archives:
+        raise SettingsError(
+            f"--archive with {location}",
+            "only a history in a DuckDB file can be read together with its archives",
+            "Ask the archive alone, with --db",
+        )
     from dlt_threecx.settings.dlt_environment import dlt_settings_of  # imports dlt
 
     with dlt_settings_of(location.project):
@@ -48,6 +58,17 @@ def open_destination(location: HistoryLocation, *, wait_seconds: float) -> Desti
 
         return Lake(location)
     return _warehouse(location, wait_seconds, read_only=False)
+
+
+def history_of(database: Database, location: HistoryLocation) -> History:
+    """A database that is open for loading, for questions; what a transaction has not committed is seen."""
+    if isinstance(database, DuckDbFile):
+        return database.history()
+    from dlt_threecx.destinations.warehouse import Warehouse, WarehouseHistory
+
+    if not isinstance(database, Warehouse):
+        raise TypeError(f"no such database: {database}")
+    return WarehouseHistory(database, location)
 
 
 def _warehouse(location: HistoryLocation, wait_seconds: float, *, read_only: bool) -> Warehouse:

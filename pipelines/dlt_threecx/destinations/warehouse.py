@@ -79,6 +79,12 @@ class Warehouse(Database):
         with self._own_errors():
             self._client.execute_sql(transpile(sql, self.dialect, self.dataset, params))
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is executed inside counts as a whole, or not at all when an error leaves the block."""
+        with self._own_errors(), self._client.begin_transaction():
+            yield
+
     def create_views(self) -> list[str]:
         """Creates or replaces all views; returns what could not be made.
 

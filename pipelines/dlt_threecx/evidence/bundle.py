@@ -29,7 +29,7 @@ _DEVICE_NAMES = tuple(column.name for column in DEVICE_COLUMNS)
 _VERSION_NAMES = ("snapshot_id", "device_id", "change", "row_version", "tracked_version", "changed_fields")
 _ATTEMPTS = f"""
     select distinct {", ".join(f"s.{name}" for name in _LEDGER_NAMES)} from snapshots s
-    where s._dlt_load_id in {finished_loads("")} and s.pbx = ? and s.snapshot_id <= (
+    where s._dlt_load_id in {finished_loads("")} and s.status <> 'joined' and s.pbx = ? and s.snapshot_id <= (
         select max(e.snapshot_id) from snapshots e where e.pbx = s.pbx and coalesce(e.taken_at, e.started_at) <= ?
     )
     order by s.snapshot_id

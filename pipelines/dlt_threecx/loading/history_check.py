@@ -45,7 +45,7 @@ def check_history(
     """
     if destination is None or not (destination.has_table("snapshots") and destination.has_table(LOADS)):
         return (_gone(remembered) if remembered else None), None
-    if remembered is not None and not _has_row(destination, remembered):
+    if remembered is not None and not (_has_row(destination, remembered) or _is_archived(destination, remembered)):
         return _gone(remembered), None
     if checked is not None and not _is_as_checked(destination, checked):
         checked = None
@@ -68,6 +68,15 @@ def _has_row(destination: Destination, head: Head) -> bool:
         where s._dlt_load_id in {finished_loads(f"{schema}.")} and s.snapshot_id = ? and s.pbx = ?
     """  # noqa: S608  identifiers are constants
     return (head.chain,) in list(destination.rows(sql, [head.snapshot_id, head.pbx]))
+
+
+def _is_archived(destination: Destination, head: Head) -> bool:
+    schema = destination.schema
+    sql = f"""
+        select s.snapshot_id from {schema}.snapshots s
+        where s._dlt_load_id in {finished_loads(f"{schema}.")} and s.status = 'join' and s.pbx = ? and s.snapshot_id > ?
+    """  # noqa: S608  identifiers are constants
+    return next(destination.rows(sql, [head.pbx, head.snapshot_id]), None) is not None
 
 
 def _objection(destination: Destination, unfinished: Collection[str]) -> str | None:

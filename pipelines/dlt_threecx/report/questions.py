@@ -26,7 +26,7 @@ LINES = """
         select s.pbx, s.started_at, s.status, s.reason, s.detail, s.pbx_version,
             row_number() over (partition by s.pbx order by s.snapshot_id desc) as place
         from snapshots s
-        where {loaded} and s.status not in ('archived', 'join') and s.started_at <= ? and {among}
+        where {loaded} and s.status in ('complete', 'refused', 'failed') and s.started_at <= ? and {among}
     ), complete as (
         select s.pbx, s.taken_at, s.devices,
             row_number() over (partition by s.pbx order by s.snapshot_id desc) as place

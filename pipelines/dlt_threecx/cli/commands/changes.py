@@ -10,7 +10,7 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.freshness import chosen_pbxs, is_fleet, tell_freshness
-from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.options import Time, talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output, without
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
@@ -66,7 +66,7 @@ def _checked_fields(_: click.Context, __: click.Parameter, fields: tuple[str, ..
 @click.option("--presence", is_flag=True, help="Also phones that went on or off line.")
 @click.option("--group/--no-group", default=None, help="Same changes of a model as one. Default: in a table only.")
 @with_pbx
-@with_location
+@with_history
 @with_output
 @talking
 def changes(

@@ -10,7 +10,7 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.freshness import chosen_pbxs, is_fleet, require_begun, tell_freshness
-from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.options import Time, talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -67,7 +67,7 @@ _IMPORTANT = (
 @click.option("--online/--offline", default=None, help="Only phones that are on line, or off line.")
 @click.option("--outdated", is_flag=True, help="Only phones for which there is newer firmware.")
 @with_pbx
-@with_location
+@with_history
 @with_output
 @talking
 def devices(

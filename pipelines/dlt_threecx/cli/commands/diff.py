@@ -10,7 +10,7 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.freshness import chosen_pbxs, require_begun
-from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.options import Time, talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
@@ -52,7 +52,7 @@ _TOUCHED = """
 @click.argument("later", type=Time(end=True))
 @click.option("--presence", is_flag=True, help="Also phones that are on line at one time and off line at the other.")
 @with_pbx
-@with_location
+@with_history
 @with_output
 @talking
 def diff(

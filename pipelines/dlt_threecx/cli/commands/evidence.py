@@ -10,7 +10,7 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.commands.verify import check_asked, verdicts_of
-from dlt_threecx.cli.options import Time, talking, with_location, with_pbx
+from dlt_threecx.cli.options import Time, talking, with_history, with_pbx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.evidence.bundle import bundle_files, read_evidence, write_bundle
@@ -33,7 +33,7 @@ __all__ = ["evidence"]
 )
 @click.option("--at", type=Time(end=True), metavar="TIME", help="As of then; a day means its end. Default: now.")
 @with_pbx
-@with_location
+@with_history
 @talking
 def evidence(output: Path, at: datetime | None, pbx: tuple[str, ...], location: HistoryLocation) -> int:
     """Pack the devices of a time with the proof behind them.
@@ -47,6 +47,12 @@ def evidence(output: Path, at: datetime | None, pbx: tuple[str, ...], location: 
     with open_history(location) as history:
         check_asked(history, pbx, at)
         verdicts = verdicts_of(location, history, pbx, until)
+        if begins := next((verdict.begins for verdict in verdicts if verdict.begins), None):
+            raise SettingsError(
+                f"evidence of PBX '{begins.pbx}'",
+                f"its history begins after an archive, {begins.archived.archive}, and the proof with it",
+                "Name that with --archive",
+            )
         found = [read_evidence(history, verdict.pbx, until, verdict) for verdict in verdicts]
     found = [one for one in found if one.attempts]
     if not any(one.reading for one in found):

@@ -14,7 +14,7 @@ import click
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.cells import shown
 from dlt_threecx.cli.freshness import chosen_pbxs, tell_freshness
-from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.options import Time, talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output
 from dlt_threecx.cli.table import coloured, cut
 from dlt_threecx.destinations.base import History
@@ -85,7 +85,7 @@ def _checked_rules(_: click.Context, __: click.Parameter, names: tuple[str, ...]
 @click.option("--waived", is_flag=True, help="Also what a waiver in .dlt/waivers.toml accepts.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit code 6 for anything as severe as this, or more.")
 @with_pbx
-@with_location
+@with_history
 @with_output
 @talking
 def findings(

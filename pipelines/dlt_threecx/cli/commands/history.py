@@ -11,7 +11,7 @@ import click
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.cells import shown
 from dlt_threecx.cli.freshness import chosen_pbxs, tell_freshness
-from dlt_threecx.cli.options import talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.options import talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
@@ -37,7 +37,7 @@ _CHANGE = ("pbx", "device_id", "changed_at", "field", "old_value", "new_value")
 )
 @click.argument("device")
 @with_pbx
-@with_location
+@with_history
 @with_output
 @talking
 def history(device: str, pbx: tuple[str, ...], location: HistoryLocation, output: Output) -> None:

@@ -13,7 +13,7 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.commands.verify import check_asked, verdicts_of
-from dlt_threecx.cli.options import Time, talking, with_location, with_pbx
+from dlt_threecx.cli.options import Time, talking, with_history, with_pbx
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import suggestion
@@ -44,7 +44,7 @@ _PLACE = "{pbx}"
 @click.option("--each", is_flag=True, help="One page per PBX, which names no other PBX.")
 @click.option("--at", type=Time(end=True), metavar="TIME", help="As of then; a day means its end. Default: now.")
 @with_pbx
-@with_location
+@with_history
 @talking
 def report(output: Path, each: bool, at: datetime | None, pbx: tuple[str, ...], location: HistoryLocation) -> None:
     """Write the history as an HTML page.

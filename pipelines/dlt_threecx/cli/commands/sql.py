@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from dlt_threecx.cli.options import talking, with_location, with_output
+from dlt_threecx.cli.options import talking, with_history, with_output
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -29,7 +29,7 @@ _VIEWS = "\n".join(f"  {name:<20}{view_purpose(name).removeprefix('one row per '
     "  device_versions     the log: device and snapshot in which it changed"
 )
 @click.argument("query")
-@with_location
+@with_history
 @with_output
 @talking
 def sql(query: str, location: HistoryLocation, output: Output) -> None:

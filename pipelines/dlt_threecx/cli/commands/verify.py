@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import click
 
+from dlt_threecx.archive.proof import meeting_problems
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.freshness import chosen_pbxs
-from dlt_threecx.cli.options import Time, talking, with_location, with_output, with_pbx
+from dlt_threecx.cli.options import Time, talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
@@ -29,6 +31,7 @@ __all__ = ["check_asked", "verdicts_of", "verify"]
 Progress = Callable[[str, int], None]
 
 _COLUMNS = ("pbx", "verdict", "attempts", "snapshots", "versions", "devices", "first_at", "last_at", "head")
+_BEGIN = ("archive", "archive_head")
 _WRONG = ("snapshot_id", "device_id", "field", "what")
 
 
@@ -41,7 +44,7 @@ _WRONG = ("snapshot_id", "device_id", "field", "what")
 @click.option("--at", type=Time(end=True), metavar="TIME", help="The history up to then; a day means its end.")
 @click.option("--head", metavar="HASH", help="A chain head that was noted elsewhere: 12 digits of it or more.")
 @with_pbx
-@with_location
+@with_history
 @with_output
 @talking
 def verify(
@@ -53,36 +56,73 @@ def verify(
     fingerprint, each row of the ledger against the chain. It names the first snapshot, device and field that
     disagree, and exits with 5. A person who can rewrite the whole history, hashes included, is found out only with
     --head: note the head that sync prints somewhere else.
+
+    A history whose past was put away begins with the heads of that archive, and verify names it. With --archive both
+    are verified, and that they belong together.
     """
     if head is not None and not _is_head(head):
         raise click.BadParameter("a head is 12 to 64 digits from 0 to 9 and a to f.", param_hint="--head")
-    with open_history(location) as history, _progress() as progress:
-        pbx = tuple(chosen_pbxs(history, location, pbx))
-        check_asked(history, pbx, at)
-        try:
-            verdicts = verdicts_of(location, history, pbx, at, progress)
-            differing = history.differing_views()
-            strays = [stray for stray in stray_snapshots(history) if stray.disagreement is None]
-        except QueryError as error:
-            # The queries are ours, so it is the tables that are not.
-            stderr.error(f"the tables are not those of a history: {error.got}. Compare with a backup")
-            return ExitCode.NOT_PROVEN
+    try:
+        with _progress() as progress:
+            # with archives the history is one by itself nevertheless
+            alone = _found(replace(location, archives=()), pbx, None, progress) if location.archives else None
+            found = _found(location, pbx, at, progress)
+    except _OtherTables as error:
+        stderr.error(f"the tables are not those of a history: {error}. Compare with a backup")
+        return ExitCode.NOT_PROVEN
+    verdicts = found.verdicts
     if output.is_table and not output.is_shaped:
         output.write(("pbx", "verdict", "head"), [_told(verdict, output) for verdict in verdicts])
     else:
-        output.write((*_COLUMNS, *_WRONG), [_row(verdict) for verdict in verdicts])
+        output.write((*_COLUMNS, *_BEGIN, *_WRONG), [_row(verdict) for verdict in verdicts])
     output.show()
-    unfinished = (WorkFolder(location).announcement.read() or ({}, []))[1]
-    for stray in strays:
-        if stray.snapshot_id not in unfinished:
-            stderr.warning(
-                f"PBX '{stray.pbx}', snapshot {stray.snapshot_id}: the log has versions of it and the ledger has no "
-                "such snapshot. No view shows them. A sync that was killed may have left them"
-            )
-    problems = [*_problems(verdicts, head), *map(_of_view, differing)]
+    for part in filter(None, (alone, found)):
+        for warning in part.warnings:
+            stderr.warning(warning)
+    problems = [*_problems(verdicts, head), *found.problems]
+    if alone is not None:
+        problems += alone.problems or ([] if problems else _problems(alone.verdicts, None))
     for problem in problems:
         stderr.error(problem)
     return ExitCode.NOT_PROVEN if problems else ExitCode.DONE
+
+
+class _OtherTables(Exception):
+    """The queries are ours, so it is the tables that are not."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found in one history."""
+
+    verdicts: list[Verdict]
+    problems: list[str]
+    """What is not that of any PBX."""
+    warnings: list[str]
+
+
+def _found(location: HistoryLocation, pbx: Sequence[str], at: datetime | None, progress: Progress | None) -> _Found:
+    with open_history(location) as history:
+        pbx = chosen_pbxs(history, location, pbx)
+        check_asked(history, pbx, at)
+        try:
+            return _Found(
+                verdicts_of(location, history, pbx, at, progress),
+                [*meeting_problems(history), *map(_of_view, history.differing_views())],
+                list(_stray_warnings(history, location)),
+            )
+        except QueryError as error:
+            raise _OtherTables(error.got) from error
+
+
+def _stray_warnings(history: History, location: HistoryLocation) -> Iterator[str]:
+    unfinished = (WorkFolder(location).announcement.read() or ({}, []))[1]
+    for stray in stray_snapshots(history):
+        if stray.disagreement is None and stray.snapshot_id not in unfinished:
+            yield (
+                f"PBX '{stray.pbx}', snapshot {stray.snapshot_id}: the log has versions of it and the ledger has no "
+                "such snapshot. No view shows them. A sync that was killed may have left them"
+            )
 
 
 def verdicts_of(
@@ -104,7 +144,7 @@ def verdicts_of(
 def check_asked(history: History, pbxs: Sequence[str], at: datetime | None) -> None:
     """Raises QueryError when no PBX has that name, or nothing was recorded up to that time."""
     sql = "select s.pbx, min(coalesce(s.taken_at, s.started_at)) as begins_at from snapshots s"
-    sql += " where s.status not in ('archived', 'join') group by s.pbx"
+    sql += " where s.status in ('complete', 'refused', 'failed') group by s.pbx"
     begins: dict[str, datetime] = dict(history.rows(sql)[1])
     for name in pbxs:
         if name not in begins:
@@ -122,7 +162,8 @@ def _row(verdict: Verdict) -> list[Any]:
     wrong = verdict.disagreement
     given = [getattr(verdict, name) for name in _COLUMNS if name not in ("pbx", "verdict")]
     details = [getattr(wrong, name) if wrong else None for name in _WRONG]
-    return [verdict.pbx, "disagrees" if wrong else "agrees", *given, *details]
+    begin = [verdict.begins.archived.archive, verdict.begins.head] if verdict.begins else [None, None]
+    return [verdict.pbx, "disagrees" if wrong else "agrees", *given, *begin, *details]
 
 
 def _told(verdict: Verdict, output: Output) -> list[Any]:
@@ -132,7 +173,16 @@ def _told(verdict: Verdict, output: Output) -> list[Any]:
         return [verdict.pbx, "disagrees", head]
     counts = f"{_counted(verdict.attempts, 'attempt')}, {_counted(verdict.versions, 'version')}"
     days = f", {_days(verdict.first_at, verdict.last_at, output)}" if verdict.first_at and verdict.last_at else ""
-    return [verdict.pbx, f"nothing was edited: {counts}{days}", head]
+    return [verdict.pbx, f"nothing was edited: {counts}{days}{_joined(verdict)}", head]
+
+
+def _joined(verdict: Verdict) -> str:
+    """Which archives were found to go before, and which one goes before the begin."""
+    met = [join.archived.archive for join in verdict.joins]
+    begin = verdict.begins
+    return (f"; joined to {', '.join(met)}" if met else "") + (
+        f"; begins with head {begin.head[:12]} of archive {begin.archived.archive}" if begin else ""
+    )
 
 
 def _counted(number: int, noun: str) -> str:

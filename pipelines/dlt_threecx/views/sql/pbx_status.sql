@@ -4,7 +4,7 @@ with attempts as (
         s.pbx, s.base_url, s.started_at, s.status, s.reason, s.detail, s.pbx_version, s.chain,
         row_number() over (partition by s.pbx order by s.snapshot_id desc) as number
     from {schema}snapshots s
-    where s.status not in ('archived', 'join') and s._dlt_load_id in {finished_loads}
+    where s.status in ('complete', 'refused', 'failed') and s._dlt_load_id in {finished_loads}
 ), complete as (
     select
         s.pbx, s.snapshot_id, s.taken_at, s.devices,

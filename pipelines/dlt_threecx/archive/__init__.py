@@ -1,0 +1,1 @@
+"""Puts the old part of a history away into a file of its own."""
