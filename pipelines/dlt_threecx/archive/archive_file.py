@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from dlt_threecx.archive.plan import Plan
 from dlt_threecx.destinations.base import History
@@ -18,7 +17,7 @@ from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.integrity.runs import run_seal
 from dlt_threecx.integrity.verify import verify
-from dlt_threecx.snapshot.snapshot import arrow_schema
+from dlt_threecx.snapshot.device_file import arrow_schema
 from dlt_threecx.source.errors import ThreecxError
 from dlt_threecx.tables import LEDGER, LOADS, VERSIONS, TableColumn, finished_loads
 
@@ -131,16 +130,12 @@ def _write(history: History, file: Path, dataset: str) -> None:
             ]
             connection.execute(f'create table "{dataset}".{table} ({", ".join(definitions)})')
             names = ", ".join(f"t.{column.name}" for column in columns)
-            reader = history.batches(f"select {names} from {_FROM[table]}", _arrow(columns))  # noqa: S608  constants
+            reader = history.batches(f"select {names} from {_FROM[table]}", arrow_schema(columns))  # noqa: S608  constants
             connection.register("given", reader)
             connection.execute(f'insert into "{dataset}".{table} select * from given')  # noqa: S608  constants
             connection.unregister("given")
         update_views(connection, dataset)
         connection.execute("checkpoint")
-
-
-def _arrow(columns: tuple[TableColumn, ...]) -> pa.Schema:
-    return arrow_schema(columns)
 
 
 def _flush(file: Path) -> None:

@@ -25,6 +25,7 @@ _NAMES = tuple(column.name for column in LEDGER)
 _STUB = ("pbx", "snapshot_id", "base_url", "started_at", "taken_at", "row_format", "chain")
 """What stays of the row of a snapshot when only some of its versions are needed."""
 
+_LOADED = f"s._dlt_load_id in {finished_loads('')}"
 _PBXS = 200
 """So many PBXs are added up together."""
 
@@ -133,6 +134,7 @@ def _joins(
     counts: Mapping[str, Counts],
     seals: Mapping[str, str],
 ) -> Iterator[LedgerRow]:
+    [[newest]] = history.rows(f"select max(s.started_at) from snapshots s where {_LOADED}")[1]  # noqa: S608
     for names in _some(sorted(plan.cuts), _PBXS):
         ledger, versions = ledger_rows(history, names), Versions(history, names)
         for name in names:
@@ -159,9 +161,8 @@ def _joins(
                 base_url=cut.head["base_url"],
                 status="join",
                 detail=archived.text(),
-                started_at=max(
-                    at for row in (cut.head, cut.complete) if row for at in (row["started_at"], row["taken_at"]) if at
-                ),
+                started_at=newest,
+                taken_at=cut.head["taken_at"] or cut.head["started_at"],
                 devices=cut.complete["devices"] if cut.complete else 0,
                 fingerprint=cut.complete["fingerprint"] if cut.complete else None,
                 previous_snapshot_id=cut.complete["snapshot_id"] if cut.complete else None,

@@ -2,7 +2,8 @@
 
 A join has the head of the archived chain as its `chain`: the next row of the PBX is chained to that. Its `detail` says
 which rows stayed (as a sum of hashes) and what the archived runs hashed to. All joins of one archive have the same
-`root`, a hash over all of them, and the next run is bound to that root like to a run.
+`root`, a hash over all of them, and the next run is bound to that root like to a run. Their `started_at` is the newest
+one that the history had then: so the next run finds them among recent rows.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Join:
     pbx: str
     snapshot_id: str
     at: datetime
+    """The last archived attempt."""
     head: str
     """The chain of the last archived row."""
     devices: int
@@ -71,7 +73,7 @@ def join_of(row: Mapping[str, Any]) -> Join:
     return Join(
         row["pbx"],
         row["snapshot_id"],
-        row["started_at"],
+        row["taken_at"],
         row["chain"],
         row["devices"] or 0,
         row["fingerprint"],

@@ -18,7 +18,7 @@ def runs_before(destination: Destination) -> dict[str, str]:
     schema = destination.schema
     recent = f"""
         from {schema}.snapshots s
-        where (s.started_at > ? or s.status = 'join') and s._dlt_load_id in {finished_loads(f"{schema}.")}
+        where s.started_at > ? and s._dlt_load_id in {finished_loads(f"{schema}.")}
     """
     links = list(destination.rows(f"select distinct s.root, s.previous_root {recent}", [since]))
     followed = {root for _, previous in links if previous for root in previous.split(",")}
