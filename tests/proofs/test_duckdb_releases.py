@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.views.views import MACROS, VIEWS
+from tests.commands import ROOT
 from tests.rig import Rig
 
 RELEASES = ("==1.2.2", "==1.3.2", "~=1.4.0", "~=1.5.0", "~=2.0")
@@ -58,11 +60,15 @@ def _answers(db: Path, packages: Path | None = None) -> dict[str, object]:
     return answers
 
 
-@pytest.mark.parametrize("release", RELEASES)
-def test_a_duckdb_of_any_release_reads_the_same_rows(db: Path, release: str, tmp_path: Path) -> None:
+def _install(release: str, folder: Path) -> None:
     uv = shutil.which("uv")
     pip = [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
-    subprocess.run([*pip, "--quiet", "--target", str(tmp_path), f"duckdb{release}"], check=True, timeout=600)
+    subprocess.run([*pip, "--quiet", "--target", str(folder), f"duckdb{release}"], check=True, timeout=600)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_duckdb_of_any_release_reads_the_same_rows(db: Path, release: str, tmp_path: Path) -> None:
+    _install(release, tmp_path)
     there, here = _answers(db, tmp_path), _answers(db)
     version = str(there.pop("version"))
     assert version.startswith(release.lstrip("=~").removesuffix(".0"))
@@ -70,3 +76,38 @@ def test_a_duckdb_of_any_release_reads_the_same_rows(db: Path, release: str, tmp
     assert there == here
     assert all(there.values())
     print(f"DuckDB {version}: {len(there)} answers are the same")
+
+
+_WRITE = """
+import sys
+from pathlib import Path
+from dlt_threecx.simulator import Fleet, Simulator
+from tests.rig import Rig
+fleet = Fleet(devices=5)
+with Simulator(fleet) as simulator:
+    assert Rig(Path(sys.argv[1]), fleet, simulator).sync().error is None
+"""
+_VERIFY = "from dlt_threecx.cli import main; main(['verify'])"
+
+
+@pytest.mark.parametrize("release", ["==1.5.1", "~=1.5.0"])
+def test_views_that_another_duckdb_made_are_those_of_this_release(tmp_path: Path, release: str) -> None:
+    """To sync and to verify, DuckDB has to be 1.5.1 or newer."""
+    packages = tmp_path / "packages"
+    _install(release, packages)
+    there, here = (
+        f"{packages}{os.pathsep}{ROOT}{os.pathsep}{ROOT / 'pipelines'}",
+        f"{ROOT}{os.pathsep}{ROOT / 'pipelines'}",
+    )
+    for writer, reader in ((there, here), (here, there)):
+        folder = Path(mkdtemp(dir=tmp_path))
+        for path, *command in ((writer, _WRITE, str(folder)), (reader, _VERIFY)):
+            ran = subprocess.run(
+                [sys.executable, "-c", *command],
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": path},
+                capture_output=True,
+                text=True,
+                timeout=600,
+            )
+            assert ran.returncode == 0, ran.stderr

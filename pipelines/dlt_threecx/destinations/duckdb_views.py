@@ -148,8 +148,8 @@ def _meaning(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
 def _canonical(node: Any) -> Any:
     """Without what DuckDB does not keep.
 
-    That is: places in the text, hints, how a cross join is written, the letter case of types, and how a long
-    `union all` is nested.
+    That is: places in the text, hints, how a cross join is written, the letter case of types, how a long `union all` is
+    nested, and that `at time zone` is a function in `main`, which DuckDB 1 writes (macros there are named anyhow).
     """
     if isinstance(node, list):
         return [_canonical(one) for one in node]
@@ -158,6 +158,11 @@ def _canonical(node: Any) -> Any:
     if _is_plain_union_all(node):
         return ["union all", *_parts(node)]
     content = {name: _canonical(value) for name, value in node.items() if name not in _FORM}
+    if node.get("class") == "FUNCTION":
+        # DuckDB 1 has the schema, DuckDB 2 the path.
+        content["schema"] = content.get("schema", "").removeprefix("main")
+        path = content.get("qualified_name", {}).get("path", [])
+        content["qualified_name"] = path[1:] if path[:1] == ["main"] else path
     return json.dumps(content).lower() if node.get("class") == "TYPE" else content
 
 
