@@ -43,8 +43,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "compare/guards.py": ("tests/compare/test_guards.py", "tests/compare/test_clock.py"),
     "integrity/row_hash.py": ("tests/integrity/test_row_hash.py",),
     "integrity/ledger.py": ("tests/integrity/test_ledger.py",),
-    "integrity/replay.py": ("tests/integrity/test_verify.py",),
-    "integrity/verify.py": ("tests/integrity/test_verify.py",),
+    "integrity/replay.py": ("tests/integrity/test_replay.py",),
+    "integrity/verify.py": ("tests/integrity/test_replay.py",),
     "source/page.py": ("tests/source/test_page.py",),
     "source/walk.py": ("tests/source/test_walk.py",),
 }

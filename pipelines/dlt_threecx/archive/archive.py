@@ -16,7 +16,7 @@ import duckdb
 
 from dlt_threecx.archive.archive_file import Counts, archived_counts, archived_seals, check_archive, written_archive
 from dlt_threecx.archive.plan import Plan, plan_of
-from dlt_threecx.archive.removal import remove_archived
+from dlt_threecx.archive.removal import DLT_STATE, remove_archived
 from dlt_threecx.destinations.base import Database, History
 from dlt_threecx.destinations.location import DUCKDB, POSTGRES, HistoryLocation
 from dlt_threecx.destinations.open import check_destination, history_of, open_destination
@@ -87,9 +87,10 @@ def _archived(
             file.hardlink_to(written)
     counts = archived_counts(file, location.dataset)
     seals = archived_seals(file, location.dataset, plan.followed)
+    has_state = database.has_table(DLT_STATE)
     try:
         with database.transaction():
-            remove_archived(database, history, plan, file.name, before, counts, seals)
+            remove_archived(database, history, plan, file.name, before, counts, seals, has_dlt_state=has_state)
             _require_agreement(history, work)
     except duckdb.Error as error:
         raise DestinationError(

@@ -19,8 +19,9 @@ from dlt_threecx.integrity.ledger import SEAL_MODULUS, LedgerRow
 from dlt_threecx.integrity.log import SEALED, Versions, ledger_rows
 from dlt_threecx.tables import LEDGER, LOADS, VERSIONS, finished_loads
 
-__all__ = ["remove_archived"]
+__all__ = ["DLT_STATE", "remove_archived"]
 
+DLT_STATE = "_dlt_pipeline_state"
 _NAMES = tuple(column.name for column in LEDGER)
 _STUB = ("pbx", "snapshot_id", "base_url", "started_at", "taken_at", "row_format", "chain")
 """What stays of the row of a snapshot when only some of its versions are needed."""
@@ -38,18 +39,21 @@ def remove_archived(
     before: datetime,
     counts: Mapping[str, Counts],
     seals: Mapping[str, str],
+    *,
+    has_dlt_state: bool,
 ) -> None:
     """Leaves what the devices of today need, and a join for each PBX. Runs inside a transaction of its caller.
 
+    `has_dlt_state` is whether there is a table of dlt's own state: to look for it could end the transaction.
     Of each PBX the last attempt and the last complete one stay, of each device the versions of `kept_keys`.
     """
     load_id = str(time.time())
     for statement in _statements(database.schema, load_id):
         database.execute(statement)
-    if database.has_table("_dlt_pipeline_state"):
+    if has_dlt_state:
         # dlt looks for its own state in loads that count
         database.execute(f"""
-            update {database.schema}._dlt_pipeline_state set _dlt_load_id = '{load_id}'
+            update {database.schema}.{DLT_STATE} set _dlt_load_id = '{load_id}'
             where _dlt_load_id not in (select l.load_id from {database.schema}.{LOADS} l)
         """)  # noqa: S608  constants
     rows = list(_joins(history, plan, archive, before, counts, seals))

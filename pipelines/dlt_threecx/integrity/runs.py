@@ -165,6 +165,7 @@ def _replace(other: _Run, run: _Run) -> bool:
 def _missing_load(run: _Run) -> Disagreement:
     return Disagreement(
         run.names[0][1],
-        f"the ledger has this snapshot, and {LOADS} has no load of it. A sync still runs or was killed "
-        "(then run it again), or the row was removed",
+        f"the ledger has this snapshot, and {LOADS} has no load of it: a sync is loading just now or was killed, "
+        "or the row was removed",
+        do="Run threecx sync, then verify again. If this stays, compare with a backup of the destination",
     )

@@ -18,6 +18,7 @@ class Disagreement:
     what: str
     device_id: int | None = None
     field: str | None = None
+    do: str = "Compare with a backup of the destination"
 
 
 @dataclass

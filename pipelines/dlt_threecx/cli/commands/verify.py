@@ -206,7 +206,7 @@ def _problems(verdicts: list[Verdict], head: str | None) -> Iterator[str]:
             where += [f"snapshot {wrong.snapshot_id}"] if wrong.snapshot_id is not None else []
             where += [f"device {wrong.device_id}"] if wrong.device_id is not None else []
             where += [wrong.field] if wrong.field else []
-            yield f"{', '.join(where)}: {wrong.what}. Compare with a backup of the destination"
+            yield f"{', '.join(where)}: {wrong.what}. {wrong.do}"
     if head is not None and not any(known.startswith(head) for verdict in verdicts for known in verdict.heads):
         yield f"head {head}: no row of the ledger has it. The history was rewritten, or the head is of another one"
 
