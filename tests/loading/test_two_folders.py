@@ -64,11 +64,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["duckdb", "postgres", "filesystem"])
-def shared(
-    request: pytest.FixtureRequest, server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shared]:
-    server.empty()
-    for name, value in (server.environ | lake_environ(tmp_path / "lake", "parquet")).items():
+def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
+    environ = lake_environ(tmp_path / "lake", "parquet")
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("server")
+        server.empty()
+        environ |= server.environ
+    for name, value in environ.items():
         if name.startswith("DESTINATION__"):
             monkeypatch.setenv(name, value)
     fleet = Fleet(devices=30, seed=3)
@@ -99,6 +101,7 @@ def test_a_reading_that_another_folder_has_overtaken_is_taken_again(shared: Shar
     shared.assert_sound()
 
 
+@pytest.mark.parametrize("shared", ["duckdb"], indirect=True)
 def test_a_pbx_that_others_always_overtake_fails_alone_and_says_what_to_do(shared: Shared) -> None:
     shared.sync("a")
 
@@ -127,6 +130,7 @@ def test_a_first_reading_that_another_folder_has_overtaken_is_taken_again(shared
     shared.assert_sound()
 
 
+@pytest.mark.parametrize("shared", ["duckdb"], indirect=True)
 def test_a_failed_attempt_of_another_folder_costs_no_second_reading_and_no_word_of_the_clock(shared: Shared) -> None:
     shared.sync("a")
 
