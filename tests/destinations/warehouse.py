@@ -87,7 +87,8 @@ def postgres() -> Iterator[Postgres]:
 
     Its folder is not one of pytest: whenever another run of pytest begins, those are closed to the server's own user.
     """
-    with tempfile.TemporaryDirectory(prefix="threecx-postgres-") as name:
+    # A server that is slow to stop may still remove files of its own while the folder is removed.
+    with tempfile.TemporaryDirectory(prefix="threecx-postgres-", ignore_cleanup_errors=True) as name:
         folder = Path(name) / "data"
         server = get_server(folder)
         try:

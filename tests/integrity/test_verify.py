@@ -283,7 +283,8 @@ def test_the_message_names_the_run_that_misses_another(taken_in_turns: Path, tmp
         edited.run(statement)
     found = edited.verdicts()["leeds"].disagreement
     [(first,)] = edited.run("select min(snapshot_id) from snapshots where pbx = 'leeds'")
-    assert (found.snapshot_id, found.what) == (first, "the run before it is missing in the ledger") if found else False
+    assert found is not None, "verify found nothing"
+    assert (found.snapshot_id, found.what) == (first, "the run before it is missing in the ledger")
     edited.close()
 
 
