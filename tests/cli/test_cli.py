@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,17 @@ def test_debug_shows_the_traceback_and_nothing_else_does(tmp_path: Path) -> None
     assert loud.code == 2
     assert loud.err.startswith("Traceback ")
     assert loud.err.endswith(quiet.err)
+
+
+def test_an_interrupt_that_a_library_turns_into_another_error_is_exit_130(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("numpy") from interrupt
+
+    group = click.Group(commands={"command": command})
+    assert exit_code_of(group, ["command"]) == 130
+    assert capsys.readouterr().err == "threecx: error: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

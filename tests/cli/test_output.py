@@ -134,6 +134,7 @@ def test_wide_and_joining_signs_keep_the_columns_straight() -> None:
         (-1, "-1"),
         ("a\x1b[2Jb", "a\\x1b[2Jb"),
         ("a\x9bb", "a\\x9bb"),
+        ("a\rb", "a\\rb"),
         ("00123", "00123"),
     ],
 )

@@ -28,8 +28,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
     """Runs the command; no exception leaves it."""
+    interrupts: list[int] = []
     try:
-        with _terminable():
+        with _terminable(interrupts):
             code = group.main(args, prog_name="threecx", standalone_mode=False)
     except click.Abort as abort:
         # dlt has a handler of its own while it loads, which notes the signal in the same way.
@@ -62,6 +63,10 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
         return ExitCode.BUG
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported as one
         _trace()
+        if interrupts:
+            # Some libraries make another error of it, such as one that is interrupted while it is imported.
+            stderr.error("interrupted")
+            return ExitCode.INTERRUPTED
         stderr.error(_bug(error))
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.DONE
@@ -74,21 +79,29 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Inside, SIGTERM is an exception, so that files are closed and locks are released."""
+def _terminable(interrupts: list[int]) -> Iterator[None]:
+    """Inside, SIGTERM is an exception, so that files are closed and locks are released; notes each Ctrl-C."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Terminated
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread can receive signals.
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    handlers = {signal.SIGTERM: stop}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handlers[signal.SIGINT] = interrupt
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _usage(error: click.ClickException) -> str:
