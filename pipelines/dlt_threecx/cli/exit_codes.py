@@ -53,23 +53,24 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
         # Ctrl-C before or after click's own care for it.
         stderr.error("interrupted")
         return ExitCode.INTERRUPTED
-    except OSError as error:
-        _trace()
-        if error.errno in _FULL and error.filename is None:
-            _close_stdout()
-            stderr.error(f"stdout: it cannot be written ({error.strerror}). The answer is not complete")
-            return ExitCode.DESTINATION
-        stderr.error(_bug(error))
-        return ExitCode.BUG
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported as one
         _trace()
-        if interrupts:
-            # Some libraries make another error of it, such as one that is interrupted while it is imported.
-            stderr.error("interrupted")
-            return ExitCode.INTERRUPTED
-        stderr.error(_bug(error))
-        return ExitCode.BUG
+        return _unforeseen(error, is_interrupted=bool(interrupts))
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _unforeseen(error: Exception, *, is_interrupted: bool) -> int:
+    """Reports an error that is none of ours."""
+    if is_interrupted:
+        # Some libraries make another error of it, such as one that is interrupted while it is imported.
+        stderr.error("interrupted")
+        return ExitCode.INTERRUPTED
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        _close_stdout()
+        stderr.error(f"stdout: it cannot be written ({error.strerror}). The answer is not complete")
+        return ExitCode.DESTINATION
+    stderr.error(_bug(error))
+    return ExitCode.BUG
 
 
 class _Terminated(KeyboardInterrupt):
