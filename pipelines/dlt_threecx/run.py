@@ -40,6 +40,7 @@ from dlt_threecx.loading.views_update import update_views
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.ping import Ping
 from dlt_threecx.settings.config import Config
+from dlt_threecx.snapshot.known_pages import KnownFile
 from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, Reading, read_all, unforeseen
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
@@ -51,7 +52,7 @@ __all__ = ["sync_pbxs"]
 
 _log = logging.getLogger(__name__)
 _NOTHING_ACCEPTED = Accepted()
-_Read = Callable[[Config, Mapping[str, Identity]], list[Reading]]
+_Read = Callable[[Config, Mapping[str, Identity], Mapping[str, KnownFile]], list[Reading]]
 _READINGS = 3
 """How often a PBX is read at most, when others keep adding to its history meanwhile."""
 
@@ -80,7 +81,7 @@ def sync_pbxs(
             location,
             work,
             accepted,
-            lambda some, known: read_all(some, work.spool, progress, clock_offset, known),
+            lambda some, known, files: read_all(some, work.spool, progress, clock_offset, known, files),
         )
         ping.finished(results)
     if config.run.heads_file:
@@ -146,7 +147,10 @@ class _Run:
         """Notes the state of each PBX that is still to be read, then reads it."""
         self._before |= self._noted(list(self._to_read))
         known = {name: state.identity for name, state in self._before.items() if state.identity}
-        readings = self._read(replace(self._config, pbxs=self._to_read), known)
+        cache = StateCache(self._work.state)
+        kept = {name: cache.known_file(name, self._before[name]) for name in self._to_read}
+        files = {name: file for name, file in kept.items() if file is not None}
+        readings = self._read(replace(self._config, pbxs=self._to_read), known, files)
         self._readings |= {reading.pbx.name: reading for reading in readings}
 
     def load(self) -> list[SyncResult] | None:

@@ -72,7 +72,7 @@ def leftovers(rig: Rig) -> list[str]:
         "state.json",
         "trace.pickle",
     }
-    kept = {path for path in rig.work.glob("*/state/*") if path.suffix == ".arrow" or path.name == "index.json"}
+    kept = {path for path in rig.work.glob("*/state/*") if path.suffix in (".arrow", ".json")}
     found = (path for path in rig.work.rglob("*") if path.is_file() and path not in kept)
     return [str(path) for path in found if path.name not in usual]
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from dlt_threecx.compare.differences import Difference
 from dlt_threecx.compare.previous import PbxState
 from dlt_threecx.integrity.ledger import LedgerRow
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, ROW_FORMAT, DeviceHash, fingerprint_part
-from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_columns, device_rows_at
+from dlt_threecx.snapshot.device_file import device_columns, device_rows_at, file_digest, file_format
+from dlt_threecx.snapshot.known_pages import KnownFile
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.tables import DEVICE_COLUMNS
 
@@ -58,7 +58,7 @@ class StateCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._index = folder / "index.json"
-        self._maker = _maker()
+        self._maker = file_format()
         self._kept = self._read()
 
     def compared(self, pbx: str, state: PbxState, snapshot: Snapshot) -> Compared | None:
@@ -68,7 +68,7 @@ class StateCache:
             return None
         path = self._folder / kept.file
         try:
-            if _digest(path) != kept.digest:
+            if file_digest(path) != kept.digest:
                 return None
             before = device_columns(path, "device_id", "row_version")
         except (OSError, pa.ArrowException):
@@ -87,6 +87,13 @@ class StateCache:
 
         return Compared(found, dict(zip(stood, versions, strict=True)), rows)
 
+    def known_file(self, pbx: str, state: PbxState) -> KnownFile | None:
+        """What was kept of the PBX for this very state, for a reading that may find the same pages again."""
+        kept = self._kept.get(pbx)
+        if kept is None or not _is_for(kept, state):
+            return None
+        return KnownFile(self._folder / kept.file, kept.digest, self._pages(kept))
+
     def keep(
         self, rows: Iterable[LedgerRow], states: Mapping[str, PbxState], snapshots: Mapping[str, Snapshot]
     ) -> None:
@@ -100,8 +107,12 @@ class StateCache:
             if kept is not None and not _is_for(kept, state):
                 kept = None
             if row.status == "complete":
-                if kept is None or not state.has_content(row.fingerprint, row.devices):
-                    kept = self._taken(row.pbx, snapshots[row.pbx].file)
+                snapshot = snapshots[row.pbx]
+                is_same = kept is not None and state.has_content(row.fingerprint, row.devices)
+                if kept is None or not is_same:
+                    kept = self._taken(row.pbx, snapshot.file)
+                if snapshot.pages_read and not (is_same and snapshot.pages_read.are_known):
+                    self._pages(kept).write_bytes(snapshot.pages_read.written(kept.digest))
                 kept = replace(kept, snapshot_id=row.snapshot_id)
             if kept is not None:
                 self._kept[row.pbx] = replace(kept, chain=row.chain)
@@ -110,10 +121,13 @@ class StateCache:
         half_written.write_text(json.dumps(noted), encoding="utf-8")
         half_written.replace(self._index)
 
+    def _pages(self, kept: _Kept) -> Path:
+        return self._folder / f"{kept.file}.pages.json"
+
     def _taken(self, pbx: str, file: Path) -> _Kept:
         # Names of PBXs that differ only in upper and lower case would be one file on some disks.
         name = f"{hashlib.sha256(pbx.encode()).hexdigest()[:20]}.arrow"
-        digest = _digest(file)
+        digest = file_digest(file)
         file.replace(self._folder / name)
         return _Kept(name, digest, "", "")
 
@@ -127,23 +141,8 @@ class StateCache:
             return {}
 
 
-def _maker() -> str:
-    """What a file depends on: the release, the format of the hashes, and the columns."""
-    try:
-        release = version("dlt-threecx")
-    except PackageNotFoundError:
-        release = "unknown"
-    columns = hashlib.sha256(str(DEVICE_FILE_SCHEMA).encode()).hexdigest()[:16]
-    return f"{release} {ROW_FORMAT} {columns}"
-
-
 def _is_for(kept: _Kept, state: PbxState) -> bool:
     return (kept.chain, kept.snapshot_id) == (state.chain, state.snapshot_id)
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "blake2b").hexdigest()[:32]
 
 
 def _sum(table: pa.Table, places: list[int]) -> int:

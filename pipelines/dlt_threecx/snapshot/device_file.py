@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pyarrow as pa
 
+from dlt_threecx.integrity.row_hash import ROW_FORMAT
 from dlt_threecx.tables import DEVICE_COLUMNS, TableColumn
 
-__all__ = ["DEVICE_FILE_SCHEMA", "arrow_schema", "device_batches", "device_columns", "device_rows_at"]
+__all__ = [
+    "DEVICE_FILE_SCHEMA",
+    "arrow_schema",
+    "device_batches",
+    "device_columns",
+    "device_rows_at",
+    "file_digest",
+    "file_format",
+]
 
 _ARROW_TYPES = {
     "text": pa.string(),
@@ -33,6 +44,22 @@ DEVICE_FILE_SCHEMA = arrow_schema((
     TableColumn("tracked_version", "text", ""),
 ))  # fmt: skip
 """The columns of such a file."""
+
+
+def file_format() -> str:
+    """What such a file depends on beside the devices: the release, the format of the hashes, and the columns."""
+    try:
+        release = version("dlt-threecx")
+    except PackageNotFoundError:
+        release = "unknown"
+    columns = hashlib.sha256(str(DEVICE_FILE_SCHEMA).encode()).hexdigest()[:16]
+    return f"{release} {ROW_FORMAT} {columns}"
+
+
+def file_digest(file: Path) -> str:
+    """Of all bytes of a file: 32 hex digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "blake2b").hexdigest()[:32]
 
 
 def device_batches(file: Path, *names: str) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from dlt_threecx.settings.config import Config, PbxConfig
-from dlt_threecx.snapshot.fast_json import fast_json
+from dlt_threecx.snapshot.known_pages import KnownFile, PageDecoder
 from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
 from dlt_threecx.source.auth import LiveTokens
 from dlt_threecx.source.client import Client
@@ -65,17 +65,18 @@ def read_all(
     progress: Progress | None = None,
     clock_offset: timedelta = NO_OFFSET,
     known: Mapping[str, Identity] = MappingProxyType({}),
+    files: Mapping[str, KnownFile] = MappingProxyType({}),
 ) -> list[Reading]:
     """Every PBX of the settings, in their order; an error of one is its outcome, not an exception.
 
-    `known` are the PBXs of which the last snapshots were taken. `clock_offset` is added to all times: a simulated PBX
-    may live on another day.
+    `known` are the PBXs of which the last snapshots were taken, and `files` what was kept of them. `clock_offset` is
+    added to all times: a simulated PBX may live on another day.
     """
 
     tokens = LiveTokens()
 
     def read(pbx: PbxConfig) -> Reading:
-        reading = _read(pbx, folder, config.run.volatile, progress, tokens, known.get(pbx.name))
+        reading = _read(pbx, folder, config.run.volatile, progress, tokens, known.get(pbx.name), files.get(pbx.name))
         return _moved(reading, clock_offset) if clock_offset else reading
 
     pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
@@ -118,14 +119,16 @@ def _read(
     progress: Progress | None,
     tokens: LiveTokens,
     known: Identity | None,
+    file: KnownFile | None,
 ) -> Reading:
     started_at, began = datetime.now(UTC), time.monotonic()
-    with closing(Client(pbx.settings, fast_json, tokens)) as client:
+    pages = PageDecoder.of(pbx, volatile, file)
+    with closing(Client(pbx.settings, pages, tokens)) as client:
         outcome: Snapshot | ThreecxError
         requests = 0
         try:
             hear = partial(progress, pbx.name) if progress else None
-            outcome = take_snapshot(pbx, client, folder, volatile, hear)
+            outcome = take_snapshot(pbx, client, folder, volatile, hear, pages)
             requests = client.requests
             if not _is_known(pbx, client, known):
                 client.ask_system()

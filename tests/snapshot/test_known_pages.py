@@ -1,0 +1,208 @@
+"""Pages that come again are not parsed again, and nothing that a reading says depends on that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlt_threecx.settings.config import PbxConfig
+from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches, file_digest
+from dlt_threecx.snapshot.fast_json import fast_json
+from dlt_threecx.snapshot.known_pages import KnownFile, KnownPage, KnownPages, PageDecoder, PageEnd, PageKey
+from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
+from dlt_threecx.source.client import Client
+from dlt_threecx.source.settings import Settings
+
+KEY = PageKey(b"k" * 32, "a test")
+ODD = st.sampled_from(['},{"Id":', '"value":[{"Id":', "}]", "\\", '"', "ä\u2028", "", "x"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | ODD,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(ODD | st.sampled_from(["Id", "value"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+ROWS = st.lists(st.dictionaries(st.sampled_from(["Id", "DN", "value", "N"]), VALUES, max_size=3), max_size=4)
+ENVELOPES = st.dictionaries(st.sampled_from(["@odata.count", "@odata.nextLink", "a"]), VALUES, max_size=2)
+TOKENS = (
+    '{"@odata.count":2,',
+    '"value":[',
+    '{"Id":1',
+    ',"N":',
+    "}",
+    "]",
+    "},{",
+    '"Id":2',
+    "{",
+    "[",
+    '"',
+    "\\",
+    ",",
+    "}]",
+)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """Answers of a PBX, and texts that look like some."""
+    if draw(st.booleans()):
+        return "".join(draw(st.lists(st.sampled_from(TOKENS), max_size=14))).encode()
+    rows = [{"Id": number, **row} for number, row in enumerate(draw(ROWS))]
+    body = [*draw(ENVELOPES).items(), ("value", rows), *draw(ENVELOPES).items()]
+    return json.dumps(dict(body), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def end_of(value: Any) -> PageEnd | None:
+    rows = value.get("value") if isinstance(value, dict) else None
+    return rows[-1] if isinstance(rows, list) and rows and isinstance(rows[-1], PageEnd) else None
+
+
+@given(answers(), answers(), st.booleans())
+def test_an_answer_says_the_same_in_both_ways(first: bytes, other: bytes, is_again: bool) -> None:
+    parsed = PageDecoder(KEY)(first)
+    assert parsed == fast_json(first)
+    end = end_of(parsed)
+    pages = {end.digest: KnownPage(0, end.rows, 0, 0)} if end else {}
+    ids = [row.get("Id") for row in parsed["value"]] if end else []
+    body = first if is_again else other
+    found, plain = PageDecoder(KEY, KnownPages(Path(), ids, [], pages, [{}]))(body), fast_json(body)
+    if (again := end_of(found)) and again.known:
+        assert {**found, "value": [row["Id"] for row in found["value"]]} == {
+            **plain,
+            "value": [row["Id"] for row in plain["value"]],
+        }
+    else:
+        assert found == plain
+    assert not (is_again and end) or (again is not None and again.known is not None)
+
+
+@given(answers())
+def test_without_a_key_nothing_is_noted(body: bytes) -> None:
+    value = PageDecoder()(body)
+    assert (value, end_of(value)) == (fast_json(body), None)
+
+
+class Reader:
+    """Reads one simulated PBX again and again, and keeps what it has read."""
+
+    def __init__(self, folder: Path, fleet: Fleet, simulator: Simulator) -> None:
+        self.folder, self.fleet, self.simulator = folder, fleet, simulator
+        settings = Settings(simulator.base_url, simulator.client_id, simulator.client_secret)
+        self.pbx = PbxConfig("hq", settings)
+        self.volatile: tuple[str, ...] = ("online",)
+        self.known: KnownFile | None = None
+        self._number = 0
+
+    def decoder(self) -> PageDecoder:
+        return PageDecoder.of(self.pbx, self.volatile, self.known)
+
+    def read(self, pages: PageDecoder) -> Snapshot:
+        self._number += 1
+        folder = self.folder / str(self._number)
+        folder.mkdir()
+        with closing(Client(self.pbx.settings, pages)) as client:
+            return take_snapshot(self.pbx, client, folder, self.volatile, None, pages)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        assert snapshot.pages_read is not None
+        noted = self.folder / f"{self._number}.json"
+        noted.write_bytes(snapshot.pages_read.written(file_digest(snapshot.file)))
+        self.known = KnownFile(snapshot.file, file_digest(snapshot.file), noted)
+
+    def check(self) -> Snapshot:
+        """A reading that knows pages says what one says that knows none."""
+        snapshot, plain = self.read(self.decoder()), self.read(PageDecoder())
+        for facts in ("devices", "fingerprint", "shape", "reported_count", "pages", "walks"):
+            assert getattr(snapshot, facts) == getattr(plain, facts)
+        assert table_of(snapshot.file) == table_of(plain.file)
+        self.keep(snapshot)
+        return snapshot
+
+
+def table_of(file: Path) -> pa.Table:
+    return pa.Table.from_batches(device_batches(file), DEVICE_FILE_SCHEMA).combine_chunks()
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    fleet = Fleet(devices=350, seed=3, shape="later")
+    with Simulator(fleet) as simulator:
+        yield Reader(tmp_path, fleet, simulator)
+
+
+def test_a_reading_that_finds_nothing_new_is_the_file_that_was_kept(reader: Reader) -> None:
+    first = reader.check()
+    assert reader.check().file == first.file
+    assert reader.check().file == first.file
+
+
+def test_whatever_changes_the_reading_says_so(reader: Reader) -> None:
+    ids = reader.fleet.ids()
+    reader.check()
+    changes: list[Callable[[], Any]] = [
+        lambda: reader.fleet.update(ids[250], {"DN": {"Name": 'odd },{"Id":7,"value":[{"Id": name'}}),
+        lambda: reader.fleet.update(ids[10], {"Brand": "new property"}),
+        lambda: reader.fleet.update(ids[10], {"Brand": 7}),
+        lambda: reader.fleet.update(ids[300], {"Brand": "of another type"}),
+        lambda: reader.fleet.remove(ids[10]),
+        lambda: reader.fleet.remove(ids[-1]),
+        # what was the second page is now the first
+        lambda: [reader.fleet.remove(id_) for id_ in reader.fleet.ids()[:99]],
+        reader.fleet.next_day,
+        lambda: setattr(reader, "pbx", replace(reader.pbx, settings=replace(reader.pbx.settings, page_size=40))),
+        lambda: setattr(reader, "pbx", replace(reader.pbx, settings=replace(reader.pbx.settings, consistency="twice"))),
+    ]
+    for change in changes:
+        change()
+        first = reader.check()
+        assert reader.check().file == first.file
+
+
+def settings_with(reader: Reader, **settings: Any) -> None:
+    reader.pbx = replace(reader.pbx, settings=replace(reader.pbx.settings, **settings))
+
+
+def edited(file: Path, old: bytes, new: bytes) -> None:
+    content = file.read_bytes()
+    assert old in content
+    file.write_bytes(content.replace(old, new, 1))
+
+
+UNFIT: dict[str, Callable[[Reader, KnownFile], Any]] = {
+    "another API key": lambda reader, _: settings_with(reader, client_secret="another"),
+    "another fingerprint key": lambda reader, _: settings_with(reader, fingerprint_key="another"),
+    "a token instead of a key": lambda reader, _: settings_with(reader, access_token="a.b.c"),
+    "other volatile columns": lambda reader, _: setattr(reader, "volatile", ()),
+    "no pages": lambda _, known: known.pages.unlink(),
+    "no file": lambda _, known: known.file.unlink(),
+    "half the pages": lambda _, known: known.pages.write_bytes(known.pages.read_bytes()[:100]),
+    "edited pages": lambda _, known: edited(known.pages, b"[0,100,0,", b"[1,100,0,"),
+    "an edited file": lambda _, known: edited(known.file, b"ARROW1", b"ARROW2"),
+    "another file": lambda reader, known: setattr(reader, "known", known._replace(digest="0" * 32)),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_pages_that_were_kept_for_something_else_are_not_known(reader: Reader, name: str) -> None:
+    reader.check()
+    assert reader.known
+    assert reader.decoder().known
+    UNFIT[name](reader, reader.known)
+    assert reader.decoder().known is None
+
+
+def test_digests_of_rows_cannot_be_made_without_the_api_key(reader: Reader) -> None:
+    settings_with(reader, access_token="a.b.c")
+    assert reader.decoder().key is None
+    assert KEY.digest(b"row") != PageKey(b"another", "a test").digest(b"row")
+    assert "kkkk" not in repr(KEY)
