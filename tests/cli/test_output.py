@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlt_threecx.cli.cells import shown, text_width
+from dlt_threecx.cli.cells import row_texts, shown, text_width
 from dlt_threecx.cli.output import FORMATS, Format, write_rows
 from dlt_threecx.cli.table import laid_out
 from dlt_threecx.queries.json_value import plain
@@ -218,3 +218,21 @@ def test_an_address_is_whole_even_beside_texts_that_are_none() -> None:
     table = laid_out(("dn_name", "ip_address"), rows, 30)
     assert [row[1] for row in table.rows] == ["10.131.144.176", "SBC site-in-th…"]
     assert max(len(line) for line in table.lines()) <= 30
+
+
+def test_a_value_that_comes_again_is_put_into_words_once() -> None:
+    asked: list[Any] = []
+
+    def text(value: Any) -> str:
+        asked.append(value)
+        return str(value)
+
+    rows = [(f"10.0.0.{number % 3}", None) for number in range(5_000)]
+    assert list(row_texts([text, text], rows)) == [(address, "None") for address, _ in rows]
+    assert sorted(asked, key=str) == ["10.0.0.0", "10.0.0.1", "10.0.0.2", None]
+
+
+def test_equal_values_of_several_types_and_lists_stay_what_they_are() -> None:
+    rows: list[list[Any]] = [[1], [True], [1.0], [[1, True]], [None]] * 2
+    assert _written("csv", ["value"], rows).splitlines() == ["value", *["1", "true", "1.0", '"[1, true]"', '""'] * 2]
+    assert json.loads(_written("json", ["value"], rows)) == [{"value": value} for (value,) in rows]

@@ -40,7 +40,6 @@ def _changed(field: str, old: str | None, new: str | None) -> DiffRow:
             None,
             [("vendor", "x", "y"), ("model", "a", "b")],
         ),
-        ({"model": ""}, {"model": None}, {"model"}, []),
         ({"dn_hidden": False}, {"dn_hidden": True}, {"dn_hidden"}, [("dn_hidden", "false", "true")]),
         ({"dn_hidden": None}, {"dn_hidden": False}, {"dn_hidden"}, []),
         ({"extra": None}, {"extra": '{"A":false}'}, {"extra.A"}, []),

@@ -5,19 +5,31 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from dlt_threecx.queries.json_value import plain
 
-__all__ = ["cell_text", "csv_text", "is_number", "json_text", "shown", "text_width"]
+__all__ = ["cell_text", "csv_text", "is_number", "json_text", "row_texts", "shown", "text_width"]
 
 _STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Characters that JSON may hold as they are, but that could steer a terminal."""
 
 _CONTROL = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters but for tab and the ends of lines."""
+
+_ODD_WIDTH = re.compile("[\u0300-\U0010ffff]")
+"""Before them in Unicode every character is one column wide."""
+
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+
+_BATCH = 1_000
+_KEPT = 10_000
+"""Texts of about this many values of a column are kept."""
+_KEEPING = frozenset({str, bool, int, datetime, type(None)})
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  what spreadsheets take for a formula
 
@@ -43,21 +55,63 @@ def csv_text(value: Any) -> str:
 
     Such a text gets a quote in front, as OWASP says. Numbers stay as they are.
     """
+    if isinstance(value, str) and value.isprintable() and not value.startswith(_FORMULA):
+        return value
     text = _CONTROL.sub(lambda found: _escaped(found[0]), cell_text(value))
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
 def json_text(value: Any) -> str:
     """The value as JSON on one line, without characters that could steer a terminal."""
-    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    text = _encoded(value)
     return text if text.isascii() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def text_width(text: str) -> int:
     """Columns on a screen: an East Asian sign takes two, an accent that joins its letter none."""
-    if text.isascii():
+    if text.isascii() or not _ODD_WIDTH.search(text):
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def row_texts(texts: Sequence[Callable[[Any], str]], rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, ...]]:
+    """Each row as text, by a function per column; it is called once for a value that comes again and again."""
+    columns = [_ColumnTexts(text) for text in texts]
+    remaining = iter(rows)
+    while some := list(islice(remaining, _BATCH)):
+        cells = [column(values) for column, values in zip(columns, zip(*some, strict=True), strict=True)]
+        yield from zip(*cells, strict=True)
+
+
+class _ColumnTexts:
+    """The values of a column as text."""
+
+    def __init__(self, text: Callable[[Any], str]) -> None:
+        self._text = text
+        self._kept: dict[type, _Texts] = {}
+        """By type, because 1 and true are equal."""
+
+    def __call__(self, values: Sequence[Any]) -> Iterable[str]:
+        kinds = set(map(type, values))
+        kind = next(iter(kinds - {type(None)}), type(None))
+        if len(kinds - {type(None)}) > 1 or kind not in _KEEPING:
+            return map(self._text, values)
+        kept = self._kept.setdefault(kind, _Texts(self._text))
+        if len(kept) > _KEPT:
+            kept.clear()
+        return map(kept.__getitem__, values)
+
+
+class _Texts(dict[Any, str]):
+    """Value → text."""
+
+    def __init__(self, text: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._text = text
+
+    def __missing__(self, value: Any) -> str:
+        text = self[value] = self._text(value)
+        return text
 
 
 def is_number(value: Any, *, null: bool = False) -> bool:

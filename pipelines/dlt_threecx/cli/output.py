@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -17,7 +18,7 @@ from typing import Any, Literal, TextIO
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.cells import csv_text, json_text, shown, text_width
+from dlt_threecx.cli.cells import csv_text, json_text, row_texts, shown, text_width
 from dlt_threecx.cli.table import LABELS, laid_out
 from dlt_threecx.errors import suggestion
 from dlt_threecx.queries.json_value import plain
@@ -178,12 +179,12 @@ def write_rows(columns: Sequence[str], rows: Iterable[Row], form: Format, out: T
     if form == "json":
         _write_json(columns, counted, out)
     elif form == "ndjson":
-        out.writelines(json_text(_object(columns, row)) + "\n" for row in counted)
+        out.writelines(text + "\n" for text in _objects(columns, counted))
     elif form == "csv":
         # csv quotes a carriage return only when it is part of its line ends.
         writer = csv.writer(_UnixLines(out), lineterminator="\r\n")
         writer.writerow(map(csv_text, columns))
-        writer.writerows([csv_text(value) for value in row] for row in counted)
+        writer.writerows(row_texts([csv_text] * len(columns), counted))
     elif form == "list":
         _write_records(columns, counted, out, zone)
     else:
@@ -236,14 +237,21 @@ def _replaced(path: Path) -> Iterator[Path]:
         new.unlink(missing_ok=True)
 
 
-def _object(columns: Sequence[str], row: Row) -> dict[str, Any]:
-    return {name: plain(value) for name, value in zip(columns, row, strict=True)}
+def _objects(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    """Each row as a JSON object."""
+    members = [partial(_member, f"{json_text(name)}: ") for name in columns]
+    for texts in row_texts(members, rows):
+        yield f"{{{', '.join(texts)}}}"
+
+
+def _member(name: str, value: Any) -> str:
+    return name + json_text(plain(value))
 
 
 def _write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
     separator = "[\n"
-    for row in rows:
-        out.write(separator + "  " + json_text(_object(columns, row)))
+    for text in _objects(columns, rows):
+        out.write(f"{separator}  {text}")
         separator = ",\n"
     out.write("[]\n" if separator == "[\n" else "\n]\n")
 

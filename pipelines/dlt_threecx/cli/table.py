@@ -8,11 +8,12 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import Any
 
 import click
 
-from dlt_threecx.cli.cells import is_number, shown, text_width
+from dlt_threecx.cli.cells import is_number, row_texts, shown, text_width
 
 __all__ = ["LABELS", "Table", "coloured", "cut", "laid_out"]
 
@@ -52,7 +53,7 @@ class Table:
     """Columns and cells that fit."""
 
     headings: list[str]
-    rows: list[list[str]]
+    rows: Sequence[Sequence[str]]
     widths: list[int]
     is_right: list[bool]
     """Numbers go to the right side."""
@@ -101,7 +102,8 @@ def laid_out(
 ) -> Table:
     """The table in a width, None is without end. Columns that are not `important` go first, from the right."""
     headings = [shown(LABELS.get(name, name) if labels else name) for name in columns]
-    cells = [[_word(value, zone) if labels else shown(value, zone) for value in row] for row in rows]
+    text = partial(_word if labels else shown, zone=zone)
+    cells = list(row_texts([text] * len(columns), rows))
     natural = [max([text_width(name), *(text_width(row[i]) for row in cells)]) for i, name in enumerate(headings)]
     chosen, widths = list(range(len(columns))), natural
     if width is not None:
@@ -115,17 +117,20 @@ def laid_out(
             ranking.pop()
         chosen = sorted(ranking)
         widths = _widened(least, natural, [i for i in ranking if i in chosen], width)
-    numbers = [
-        any(is_number(row[i]) for row in rows) and all(is_number(row[i], null=True) for row in rows) for i in chosen
-    ]
+        cells = [tuple(_cut_to(row[i], widths[i]) for i in chosen) for row in cells]
+    numbers = [_are_numbers({type(row[i]): row[i] for row in rows}.values()) for i in chosen]
     return Table(
         headings=[_cut_to(headings[i], widths[i]) for i in chosen],
-        rows=[[_cut_to(row[i], widths[i]) for i in chosen] for row in cells],
+        rows=cells,
         widths=[widths[i] for i in chosen],
         is_right=numbers,
         styled=[columns[i] in _STYLED for i in chosen],
         left_out=[headings[i] for i in range(len(columns)) if i not in chosen],
     )
+
+
+def _are_numbers(values: Collection[Any]) -> bool:
+    return any(map(is_number, values)) and all(is_number(value, null=True) for value in values)
 
 
 def _word(value: Any, zone: tzinfo) -> str:

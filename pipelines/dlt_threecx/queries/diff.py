@@ -73,11 +73,10 @@ def _fields(old: Mapping[str, Any], new: Mapping[str, Any], chosen: Collection[s
 
 
 def _value(row: Mapping[str, Any], field: str) -> str | None:
-    """The value as text; an empty text is none."""
+    """The value as text."""
     value = _extra(row).get(field.removeprefix(_EXTRA)) if field.startswith(_EXTRA) else row[field]
     value = plain(value)
-    text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text or None
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _extra(row: Mapping[str, Any]) -> dict[str, Any]:
