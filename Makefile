@@ -8,8 +8,8 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 SPARK := $(VENV)/.spark
-# A file in one process: its fixtures are made once.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# A file in one process: its fixtures are made once. In their order: else those with few tests, which are slow, come last.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 CHECKED := sources pipelines tests deploy
 
 .PHONY: help demo test check bench prove docs format lock clean $(VENV)
