@@ -137,7 +137,7 @@ def test_the_reading_and_the_verdict_are_told(bundle: Bundle) -> None:
     assert reading["devices"] == reading["reported_count"] == len(_table(bundle["hq/devices.csv"]))
     assert {"taken_at", "pages", "walks", "consistency", "fingerprint"} <= reading.keys()
     text = bundle["README.txt"].decode()
-    assert f"hq: agrees. {DAYS + 1} attempts, {DAYS} complete" in text
+    assert f"hq: nothing was edited. {DAYS + 1} attempts, {DAYS} complete" in text
     assert f"{reading['devices']} devices, the PBX counted {reading['reported_count']}" in text
 
 
@@ -215,8 +215,8 @@ def test_an_edited_history_is_packed_with_its_verdict(written: Rig, tmp_path: Pa
     code = evidence.main(["--db", str(copy), "--output", str(output)], standalone_mode=False)
     assert code == ExitCode.NOT_PROVEN
     bundle = _unpacked(output)
-    assert "hq: DISAGREES. " in bundle["README.txt"].decode()
-    assert "leeds: agrees. " in bundle["README.txt"].decode()
+    assert "hq: NOT AS IT WAS WRITTEN. " in bundle["README.txt"].decode()
+    assert "leeds: nothing was edited. " in bundle["README.txt"].decode()
     assert _checked(tmp_path, bundle).returncode == 1
 
 

@@ -66,6 +66,25 @@ def assert_next_is_right(rig: Rig) -> None:
     assert leaks(rig) == []
 
 
+_HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[-1]); print('open', flush=True); sys.stdin.read()"
+
+
+def test_a_holder_is_named_as_its_user_calls_it_without_its_other_arguments(rig: Rig) -> None:
+    program = rig.project / "threecx"
+    program.write_text(_HOLD)
+    command = [sys.executable, str(program), "devices", "--search", "private", str(rig.db)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "open\n"
+            with pytest.raises(DestinationError) as raised:
+                rig.sync()
+        finally:
+            holder.kill()
+    assert f"`threecx devices` (process {holder.pid}) holds it open" in str(raised.value)
+    assert "private" not in str(raised.value)
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_database_that_somebody_keeps_open_is_told_with_its_holder(rig: Rig, read_only: bool) -> None:
     before = rig.versions()

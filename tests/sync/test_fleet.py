@@ -239,3 +239,21 @@ def test_progress_of_many_pbxs_is_a_few_lines(tmp_path: Path) -> None:
 
 def _terminal(environ: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100", "LINES": "40", **environ}
+
+
+def test_the_bar_of_a_pbx_that_failed_is_not_full(tmp_path: Path) -> None:
+    with Simulator({"good": Fleet(devices=3), "odd": Fleet(devices=3)}) as pbx:
+        pbx.pbxs["odd"].faults.set("html", 0, None)
+        ran = subprocess.run(
+            [sys.executable, "-c", _ON_A_TERMINAL],
+            cwd=tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            env=_terminal(settings_of(pbx)),
+        )
+    assert ran.returncode == 5, ran.stdout
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ran.stdout)
+    assert re.search(r"good +━+ +3/3", text)
+    assert re.search(r"odd: nothing read +━+ +0/1", text)

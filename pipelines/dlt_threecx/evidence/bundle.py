@@ -174,10 +174,10 @@ def _verdict_line(one: PbxEvidence) -> str:
     verdict, wrong = one.verdict, one.verdict.disagreement
     if wrong is None:
         counts = f"{verdict.attempts} attempts, {verdict.snapshots} complete, {verdict.versions} versions"
-        return f"  {one.pbx}: agrees. {counts}"
+        return f"  {one.pbx}: nothing was edited. {counts}"
     place = [f"snapshot {wrong.snapshot_id}"] if wrong.snapshot_id else []
     place += [f"device {wrong.device_id}"] if wrong.device_id is not None else []
-    return f"  {one.pbx}: DISAGREES. {', '.join([*place, wrong.what])}"
+    return f"  {one.pbx}: NOT AS IT WAS WRITTEN. {', '.join([*place, wrong.what])}"
 
 
 def _folder_name(pbx: str) -> str:

@@ -99,7 +99,7 @@ class Pbx:
 
 
 def main() -> int:
-    """Prints a line for each problem and for each PBX; 1 when something does not agree."""
+    """Prints a line for each problem and for each PBX; 1 when something was edited."""
     wrong = []
     for line in (FOLDER / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition("  ")
@@ -111,9 +111,9 @@ def main() -> int:
         pbx.check(types, row["head"])
         wrong.extend(f"{row['folder']}/{problem}" for problem in pbx.wrong)
         if not pbx.wrong:
-            sys.stdout.write(f"{row['pbx']}: agrees. Head of the chain: {row['head']}\n")
+            sys.stdout.write(f"{row['pbx']}: nothing was edited. Head of the chain: {row['head']}\n")
     for problem in wrong:
-        sys.stdout.write(f"DOES NOT AGREE: {problem}\n")
+        sys.stdout.write(f"NOT AS IT WAS: {problem}\n")
     return 1 if wrong else 0
 
 
