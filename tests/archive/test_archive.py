@@ -252,6 +252,21 @@ def test_verify_names_the_join_and_proves_it_with_the_archive(archived: HistoryL
     assert "no part of this history begins where it ends" in gap.err
 
 
+def test_an_answer_that_begins_at_the_join_says_so(archived: HistoryLocation) -> None:
+    folder = archived.project
+    [(mac,)] = _rows(archived, "select min(mac) from devices where pbx = 'leeds'")
+    for question in (["changes", "--since", "9d"], ["history", mac]):
+        alone = threecx(*question, folder=folder)
+        assert alone.code == 0, alone.err
+        assert "is in the archive 2.duckdb: add --archive FILE." in alone.err
+        both = threecx(*question, "--archive", "1.duckdb", "--archive", "2.duckdb", folder=folder)
+        assert "archive" not in both.err
+    assert "archive" not in threecx("changes", "--since", "20h", folder=folder).err
+    before = threecx("devices", "--at", "5d", folder=folder)
+    assert before.code == 2
+    assert "or add --archive 2.duckdb" in before.err
+
+
 def test_evidence_needs_the_archives(archived: HistoryLocation, tmp_path: Path) -> None:
     bundle = str(tmp_path / "bundle.zip")
     alone = threecx("evidence", "--output", bundle, folder=archived.project)

@@ -97,13 +97,15 @@ def check_archive(file: Path, dataset: str, plan: Plan) -> None:
 
 
 def archived_counts(file: Path, dataset: str) -> dict[str, Counts]:
-    """PBX → how many rows of it an archive has, joins not counted."""
+    """PBX → how many rows of it an archive has, what it repeats of an earlier archive not counted."""
     sql = """
         select a.pbx, sum(a.attempts), sum(a.versions) from (
             select s.pbx, count(*) as attempts, 0 as versions from snapshots s
-            where s.status not in ('archived', 'join') group by s.pbx
+            where s.status not in ('archived', 'join') and s.root is not null group by s.pbx
             union all
-            select v.pbx, 0, count(*) from device_versions v group by v.pbx
+            select v.pbx, 0, count(*) from device_versions v
+            left join snapshots j on j.pbx = v.pbx and j.status = 'join'
+            where j.pbx is null or v.snapshot_id > j.snapshot_id group by v.pbx
         ) a group by a.pbx
     """
     with open_history(HistoryLocation(file, dataset)) as archive:

@@ -10,12 +10,13 @@ from dlt_threecx.cli import stderr
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.queries.past_archive import past_archive
 from dlt_threecx.queries.sql_query import SqlQuery
 from dlt_threecx.queries.times import ago_text
 from dlt_threecx.settings.config import load_pbx_names, matching_names
 from dlt_threecx.source.errors import QueryError
 
-__all__ = ["chosen_pbxs", "history_begin", "is_fleet", "require_begun", "tell_freshness"]
+__all__ = ["chosen_pbxs", "history_begin", "is_fleet", "require_begun", "tell_archive", "tell_freshness"]
 
 _NAMED = 5
 """Of PBXs whose last attempt failed, up to this many are named."""
@@ -58,8 +59,17 @@ def require_begun(history: History, pbx: Sequence[str], at: datetime, output: Ou
         raise QueryError(
             "the query",
             f"the history begins on {output.time(begin)}; what was there on {output.time(at)} is not known",
-            "Ask for a later time",
+            f"Ask for a later time, or add --archive {past.name}"
+            if (past := past_archive(history, pbx))
+            else ("Ask for a later time"),
         )
+
+
+def tell_archive(history: History, pbx: Sequence[str], since: datetime | None, output: Output) -> None:
+    """Says where an answer begins, when what was before it is in an archive that was not named."""
+    past = past_archive(history, pbx)
+    if past is not None and (since is None or since < past.ends_at):
+        stderr.note(f"What was up to {output.time(past.ends_at)} is in the archive {past.name}: add --archive FILE.")
 
 
 def tell_freshness(history: History, pbx: Sequence[str], output: Output) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dlt_threecx.cli import stderr
-from dlt_threecx.cli.freshness import chosen_pbxs, is_fleet, tell_freshness
+from dlt_threecx.cli.freshness import chosen_pbxs, is_fleet, tell_archive, tell_freshness
 from dlt_threecx.cli.options import Time, talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output, without
 from dlt_threecx.destinations.base import History
@@ -96,7 +96,8 @@ def changes(
     else:
         asked = output.needed(_COLUMNS if output.columns else _PRINTED, _BRIEF)
     query = SqlQuery(asked, "device_changes")
-    query.where("changed_at >= ?", since or (until or datetime.now(UTC)) - SINCE)
+    since = since or (until or datetime.now(UTC)) - SINCE
+    query.where("changed_at >= ?", since)
     if until is not None:
         query.where("changed_at <= ?", until)
     query.among("field", field).among("category", category)
@@ -109,6 +110,7 @@ def changes(
             _only(query, history, device, names)
         query.ordered("changed_at", "pbx", "device_id", "field")
         tell_freshness(history, names, output)
+        tell_archive(history, names, since, output)
         one_pbx = not is_fleet(history, names)
         columns, found = history.rows(query.sql, query.params)
         rows: Iterable[Sequence[Any]] = found

@@ -10,7 +10,7 @@ import click
 
 from dlt_threecx.cli import stderr
 from dlt_threecx.cli.cells import shown
-from dlt_threecx.cli.freshness import chosen_pbxs, tell_freshness
+from dlt_threecx.cli.freshness import chosen_pbxs, tell_archive, tell_freshness
 from dlt_threecx.cli.options import talking, with_history, with_output, with_pbx
 from dlt_threecx.cli.output import Output
 from dlt_threecx.destinations.base import History
@@ -54,7 +54,9 @@ def history(device: str, pbx: tuple[str, ...], location: HistoryLocation, output
         if not keys:
             stderr.note(f"No device has, or had, the extension, MAC, Id or name '{device}'.")
         else:
-            tell_freshness(past, sorted({key.pbx for key in keys}), output)
+            pbxs = sorted({key.pbx for key in keys})
+            tell_freshness(past, pbxs, output)
+            tell_archive(past, pbxs, None, output)
         rows = list(_rows(past, keys, _COLUMNS, "device_history", "valid_from"))
         if not output.is_table or output.is_shaped:
             output.write(_COLUMNS, rows)
