@@ -117,8 +117,8 @@ def test_the_bundle_can_be_checked_by_hand(written: Rig, bundle: Bundle) -> None
         chain, devices = _by_hand(bundle, row["folder"])
         assert chain == row["head"]
         [expected] = written.rows(
-            "select count(*) as devices, (select arg_max(chain, snapshot_id) from threecx.snapshots"
-            " where pbx = $1) as head from threecx.devices where pbx = $1",
+            "select count(*) as devices, (select arg_max(chain, snapshot_id) from phones.threecx.snapshots"
+            " where pbx = $1) as head from phones.threecx.devices where pbx = $1",
             row["pbx"],
         )
         assert expected == {"devices": len(devices), "head": chain}
@@ -126,7 +126,7 @@ def test_the_bundle_can_be_checked_by_hand(written: Rig, bundle: Bundle) -> None
 
 def test_the_list_has_every_value_as_it_was_read(written: Rig, bundle: Bundle) -> None:
     devices = {int(row["device_id"]): row for row in _table(bundle["hq/devices.csv"])}
-    for row in written.rows("select * from threecx.devices where pbx = 'hq'"):
+    for row in written.rows("select * from phones.threecx.devices where pbx = 'hq'"):
         assert devices[row["device_id"]]["dn_name"] == (row["dn_name"] or "")
         assert devices[row["device_id"]]["mac"] == (row["mac"] or "")
     assert ODD_NAME in [row["dn_name"] for row in devices.values()]
@@ -147,7 +147,7 @@ def test_the_list_of_an_earlier_time_ends_there(written: Rig) -> None:
     chain, devices = _by_hand(bundle, row["folder"])
     assert chain == row["head"]
     [then] = written.rows(
-        "select devices, chain from threecx.snapshots where pbx = 'hq' and taken_at < now() - interval 2 days"
+        "select devices, chain from phones.threecx.snapshots where pbx = 'hq' and taken_at < now() - interval 2 days"
         " order by snapshot_id desc limit 1"
     )
     assert then == {"devices": len(devices), "chain": chain}
