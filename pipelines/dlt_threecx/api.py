@@ -184,14 +184,21 @@ class HistoryTables:
 
 @contextmanager
 def open_history(
-    project: Folder = ".", *, db: Folder | None = None, destination: str | None = None, dataset: str = DATASET
+    project: Folder = ".",
+    *,
+    db: Folder | None = None,
+    destination: str | None = None,
+    dataset: str = DATASET,
+    archives: Sequence[Folder] = (),
 ) -> Iterator[HistoryTables]:
     """The history of a project, to read only. While a DuckDB file is open here, no sync can write to it.
 
+    `archives` are files of `threecx archive`, to be read together with it; they belong to the project's folder.
     Raises SettingsError when there is none, DestinationError when it is busy.
     """
     folder = _project(project)
-    with open_stored_history(_location(folder, db, destination, dataset)) as history:
+    location = replace(_location(folder, db, destination, dataset), archives=tuple(folder / file for file in archives))
+    with open_stored_history(location) as history:
         yield HistoryTables(history, folder)
 
 

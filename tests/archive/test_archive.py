@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from dlt_threecx import open_history as api_history
 from dlt_threecx.archive.archive import archive_history
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
@@ -299,6 +300,11 @@ def test_a_history_goes_on_after_its_archive(copy: HistoryLocation, tmp_path: Pa
     [(root,)] = _rows(copy, "select distinct root from snapshots where status = 'join'")
     [(followed,)] = _rows(copy, "select previous_root from snapshots order by snapshot_id desc limit 1")
     assert root in followed
+
+
+def test_python_reads_both_together(whole: Path, archived: HistoryLocation) -> None:
+    with api_history(archived.project, archives=["1.duckdb", "2.duckdb"]) as both, api_history(whole.parent) as before:
+        assert both.changes(since="9d") == before.changes(since="9d")
 
 
 # forgeries
