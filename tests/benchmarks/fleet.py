@@ -1,32 +1,26 @@
-"""`python -m tests.benchmarks.fleet`: many PBXs in one run, beside one after the other and beside one PBX alone.
+"""`python -m tests.benchmarks.fleet`: many PBXs in one run, beside what the delays and the processor allow.
 
-Times are of whole processes (`threecx sync`), memory is the peak of the process. Compare the figures of one run with
-each other, not with those of another day.
+No run can be shorter than the delays of all requests divided by the PBXs that are read at once, nor than the work of
+the processor; the larger of the two is what its time is compared with. Memory is the peak of the process, beside that
+of a tenth of the PBXs. Compare the figures of one run with each other, not with those of another day.
 """
 
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from dlt_threecx.settings.keys import variable
+from tests.benchmarks.processes import COMMAND, ROOT, Measured, machine, measured
 
-ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-c", "from dlt_threecx.cli import main; main()"]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One process: seconds, and the peak of its memory in MB."""
-
-    seconds: float
-    peak_mb: float
+RUNS = ("first load", "nothing changed")
+MOST_PARALLEL = 64
+"""What `threecx sync` reads at once when nothing is set."""
 
 
 @contextmanager
@@ -49,65 +43,61 @@ def simulated(pbxs: int, devices: int, delay_ms: float) -> Iterator[dict[str, st
             process.terminate()
 
 
-def synced(folder: Path, environ: dict[str, str], *options: str, **settings: int) -> Measured:
+def synced(folder: Path, environ: dict[str, str], *options: str) -> Measured:
     """One `threecx sync` in a folder."""
-    given = {variable(name): str(value) for name, value in settings.items()}
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [*COMMAND, "sync", *options], env={**environ, **given}, cwd=folder, stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"threecx sync ended with {process.returncode}")
-    scale = 1 if sys.platform == "darwin" else 1024
-    return Measured(time.perf_counter() - began, usage.ru_maxrss * scale / 2**20)
+    return measured([*COMMAND, "sync", *options], folder, environ)
+
+
+def _requests(folder: Path) -> int:
+    """Requests of the last run: those that the ledger counts, one for a token and, the first time, one for a name."""
+    with duckdb.connect(str(folder / "phones.duckdb"), read_only=True) as connection:
+        rows = connection.execute(
+            "select sum(requests), count(*) from phones.threecx.snapshots group by root order by max(started_at)"
+        ).fetchall()
+    pages, pbxs = rows[-1]
+    return int(pages) + pbxs * (2 if len(rows) == 1 else 1)
 
 
 def _time(pbxs: int, devices: int, delay_ms: float) -> None:
-    print(f"{pbxs} PBXs of {devices} devices, {delay_ms:g} ms per request")
-    found: dict[tuple[str, int], Measured] = {}
+    print(f"{pbxs:,} PBXs of {devices} devices, {delay_ms:g} ms per request")
+    print(f"  {'run':<16} {'seconds':>8} {'delays':>8} {'processor':>10} {'ms a PBX':>9}  of the larger")
     with simulated(pbxs, devices, delay_ms) as environ, tempfile.TemporaryDirectory() as warm:
-        synced(Path(warm), environ, parallel=64)
-        for parallel in (1, 8):
-            with tempfile.TemporaryDirectory() as folder:
-                for run in ("first load", "nothing changed"):
-                    found[run, parallel] = synced(Path(folder), environ, parallel=parallel)
-    for run in ("first load", "nothing changed"):
-        for parallel in (1, 8):
-            measured = found[run, parallel]
-            ratio = "" if parallel == 1 else f"1/{found[run, 1].seconds / measured.seconds:.1f} of one after the other"
-            print(f"  {run:<16} parallel = {parallel}  {measured.seconds:>7.2f} s {measured.peak_mb:>6.0f} MB  {ratio}")
+        synced(Path(warm), environ)
+        with tempfile.TemporaryDirectory() as folder:
+            for run in RUNS:
+                took = synced(Path(folder), environ)
+                delays = _requests(Path(folder)) * delay_ms / 1000 / min(pbxs, MOST_PARALLEL)
+                least = max(delays, took.cpu_seconds)
+                print(
+                    f"  {run:<16} {took.seconds:>8.2f} {delays:>8.2f} {took.cpu_seconds:>10.2f}"
+                    f" {took.cpu_seconds / pbxs * 1000:>9.1f}  {took.seconds / least:.2f}"
+                )
 
 
 def _memory(pbxs: int, devices: int) -> None:
-    print(f"peak memory of {pbxs} PBXs of {devices} devices, beside one of them")
-    found: dict[tuple[str, str], Measured] = {}
-    with simulated(pbxs, devices, 0) as environ:
-        for who, options in (("one", ["--pbx", "pbx0001"]), ("all", [])):
-            with tempfile.TemporaryDirectory() as folder:
-                for run in ("first load", "nothing changed"):
-                    found[run, who] = synced(Path(folder), environ, *options)
-    for run in ("first load", "nothing changed"):
-        one, every = found[run, "one"], found[run, "all"]
-        print(
-            f"  {run:<16} {one.peak_mb:>6.0f} MB → {every.peak_mb:>6.0f} MB  {every.peak_mb / one.peak_mb:.2f} of it, "
-            f"{every.seconds:.1f} s"
-        )
+    few = max(1, pbxs // 10)
+    print(f"peak memory of {pbxs:,} PBXs of {devices} devices, beside {few:,} of them")
+    found: dict[tuple[str, int], Measured] = {}
+    for number in (few, pbxs):
+        with simulated(number, devices, 0) as environ, tempfile.TemporaryDirectory() as folder:
+            for run in RUNS:
+                found[run, number] = synced(Path(folder), environ)
+    for run in RUNS:
+        one, every = found[run, few].peak_mb, found[run, pbxs].peak_mb
+        print(f"  {run:<16} {one:>6.0f} MB → {every:>6.0f} MB  {every / one:.2f} of it")
 
 
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pbxs", type=int, default=200)
-    parser.add_argument("--devices", type=int, default=100, help="of each PBX, for the time")
+    parser.add_argument("--pbxs", type=int, default=1000)
+    parser.add_argument("--devices", type=int, default=100, help="of each PBX")
     parser.add_argument("--delay-ms", type=float, default=50)
-    parser.add_argument("--devices-for-memory", type=int, default=500, help="of each PBX, for the memory")
     arguments = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores\n")
+    print(f"{machine()}\n")
     _time(arguments.pbxs, arguments.devices, arguments.delay_ms)
     print(flush=True)
-    _memory(arguments.pbxs, arguments.devices_for_memory)
+    _memory(arguments.pbxs, arguments.devices)
 
 
 if __name__ == "__main__":

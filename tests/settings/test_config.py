@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlt_threecx.settings.config import Config, RunConfig, load_config, load_destination, load_pbx_names
-from dlt_threecx.settings.keys import KEYS, RUN_KEYS
+from dlt_threecx.settings.keys import KEYS, RUN_KEYS, variable
 from dlt_threecx.source.errors import SettingsError
 from dlt_threecx.source.settings import Settings
 
@@ -41,13 +41,22 @@ def _bases(config: Config) -> dict[str, str]:
     return {name: pbx.settings.base_url for name, pbx in config.pbxs.items()}
 
 
+@pytest.mark.parametrize(("pbxs", "setting", "parallel"), [(1, "", 1), (40, "", 40), (70, "", 64), (70, "3", 3)])
+def test_all_pbxs_are_read_at_once_up_to_64_unless_set(tmp_path: Path, pbxs: int, setting: str, parallel: int) -> None:
+    environ = {variable("base_url", f"pbx{number}"): "https://pbx.example.com" for number in range(pbxs)}
+    environ |= {variable("client_id"): "id", variable("client_secret"): "secret"}
+    if setting:
+        environ[variable("parallel")] = setting
+    assert load_config(tmp_path, environ).parallel == parallel
+
+
 # which PBXs
 
 
 def test_one_pbx_needs_no_name(tmp_path: Path) -> None:
     config = load_config(tmp_path, ONE)
     assert _bases(config) == {"default": "https://pbx.example.com"}
-    assert config.run == RunConfig(volatile=("online",), parallel=8, busy_timeout_seconds=30.0)
+    assert config.run == RunConfig(volatile=("online",), parallel=None, busy_timeout_seconds=30.0)
     assert config.destination == "duckdb"
     assert config.warnings == ()
 

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 DEFAULT_DESTINATION = "duckdb"
+_MOST_PARALLEL = 64
 
 TableFormat = Literal["parquet", "delta", "iceberg"]
 Severity = Literal["info", "low", "medium", "high"]
@@ -83,8 +84,8 @@ class RunConfig:
 
     volatile: tuple[str, ...] = ("online",)
     """Device columns that are recorded, but open no version."""
-    parallel: int = 8
-    """PBXs read at once."""
+    parallel: int | None = None
+    """PBXs read at once; without it all of them, up to 64."""
     busy_timeout_seconds: float = 30.0
     """How long to wait for a destination that somebody else uses."""
     table_format: TableFormat = "parquet"
@@ -114,6 +115,11 @@ class Config:
     run: RunConfig
     destination: str = DEFAULT_DESTINATION
     warnings: tuple[str, ...] = ()
+
+    @property
+    def parallel(self) -> int:
+        """How many PBXs are read at once. They are waited for most of the time, so many threads cost no more."""
+        return self.run.parallel or max(1, min(_MOST_PARALLEL, len(self.pbxs)))
 
 
 def load_config(
@@ -192,7 +198,7 @@ def _run(layers: Layers) -> RunConfig:
     given: dict[str, Any] = {
         key: checked_range(key, value, low, high)
         for key, low, high in (
-            ("parallel", 1, 64),
+            ("parallel", 1, _MOST_PARALLEL),
             ("busy_timeout_seconds", 0, 3600),
             ("notify_attempts", 1, 1000),
             ("notify_max_age_hours", 1, 8760),

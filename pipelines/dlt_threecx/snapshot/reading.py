@@ -82,7 +82,7 @@ def read_all(
     pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
     if len(pbxs) == 1:
         return [read(pbxs[0])]
-    with ThreadPoolExecutor(config.run.parallel) as pool:
+    with ThreadPoolExecutor(config.parallel) as pool:
         readings = list(pool.map(read, pbxs))
     nearest = min((r.clock_skew for r in readings if r.clock_skew is not None), key=abs, default=None)
     return [

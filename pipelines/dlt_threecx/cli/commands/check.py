@@ -66,7 +66,7 @@ def check(pbx: tuple[str, ...], probe: bool, project: Path, output: Output) -> i
         _probe(config, output)
         output.show()
         return 0
-    with ThreadPoolExecutor(config.run.parallel) as pool:
+    with ThreadPoolExecutor(config.parallel) as pool:
         checked = list(pool.map(partial(_checked, LiveTokens()), config.pbxs.values()))
     if output.is_table and not output.is_shaped and len(checked) > 1:
         failed_first = sorted(checked, key=lambda one: one.error is None)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["sync"]
 
+_BARS = 8
+"""Of more PBXs than this not each has a bar."""
 _NAMED = 5
 """Of PBXs that are new, up to this many are named."""
 
@@ -94,7 +96,7 @@ def sync(
     from dlt_threecx.publish.outcome import read_outcome
     from dlt_threecx.run import sync_pbxs
 
-    with _progress(len(config.pbxs), config.run.parallel) as progress:
+    with _progress(len(config.pbxs)) as progress:
         results = sync_pbxs(
             config, db=location.db, dataset=location.dataset, accepted=Accepted(accept, because), progress=progress
         )
@@ -169,8 +171,8 @@ def _tell_of_removed(location: HistoryLocation, names: Container[str]) -> None:
 
 
 @contextmanager
-def _progress(pbxs: int, parallel: int) -> Iterator[Progress | None]:
-    """A bar per PBX, on a terminal only; of many PBXs one for all, and one for each that is being read."""
+def _progress(pbxs: int) -> Iterator[Progress | None]:
+    """A bar per PBX, on a terminal only; of many PBXs one for all, and some for those that are being read."""
     if stderr.is_quiet() or not sys.stderr.isatty():
         yield None
         return
@@ -181,22 +183,26 @@ def _progress(pbxs: int, parallel: int) -> Iterator[Progress | None]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        is_many = pbxs > parallel
+        is_many = pbxs > _BARS
         tasks = {"": bars.add_task("PBXs", total=pbxs)} if is_many else {}
         done: set[str] = set()
         lock = threading.Lock()
 
         def heard(pbx: str, rows: int, total: int, /) -> None:
             with lock:
+                if is_many and rows >= total:
+                    done.add(pbx)
+                    bars.update(tasks[""], completed=len(done))
+                    if pbx in tasks:
+                        bars.remove_task(tasks.pop(pbx))
+                    return
                 if pbx not in tasks:
+                    if len(tasks) > _BARS:
+                        return
                     tasks[pbx] = bars.add_task(escape(pbx), total=total)
                 bars.update(tasks[pbx], completed=rows, total=total)
                 if not total:
                     # Failed, or empty: a full bar would say that it was read.
                     bars.update(tasks[pbx], description=f"{escape(pbx)}: nothing read", total=1, completed=0)
-                if is_many and rows >= total:
-                    done.add(pbx)
-                    bars.remove_task(tasks.pop(pbx))
-                    bars.update(tasks[""], completed=len(done))
 
         yield heard
