@@ -54,8 +54,8 @@ def _requests(folder: Path) -> int:
         rows = connection.execute(
             "select sum(requests), count(*) from phones.threecx.snapshots group by root order by max(started_at)"
         ).fetchall()
-    pages, pbxs = rows[-1]
-    return int(pages) + pbxs * (2 if len(rows) == 1 else 1)
+    pages, pbxs = map(int, rows[-1])
+    return pages + pbxs * (2 if len(rows) == 1 else 1)
 
 
 def _time(pbxs: int, devices: int, delay_ms: float) -> None:

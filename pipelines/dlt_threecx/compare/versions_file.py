@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,13 @@ class VersionsFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, 0
+        self._waiting: list[pa.RecordBatch] = []
+        self._written = 0
         self._writer = _writer(path)
 
     def close(self) -> None:
         """Completes the file."""
+        self._flush()
         self._writer.close()
 
     def add_first(self, stamp: Stamp, snapshot: Snapshot) -> Written:
@@ -96,14 +99,29 @@ class VersionsFile:
         self.close()
         written = self.path.with_suffix(".before")
         self.path.replace(written)
-        self.rows, self._writer = 0, _writer(self.path)
+        self.rows = self._written = 0
+        self._writer = _writer(self.path)
         before = pq.ParquetFile(written)
         for rows in map(before.read_row_group, range(before.num_row_groups)):
-            # All rows of a group are of one PBX.
-            if rows.column("pbx")[0].as_py() != pbx:
-                self._writer.write_table(rows)
-                self.rows += rows.num_rows
+            first = 0
+            for name, same in groupby(rows.column("pbx").to_pylist()):
+                size = len(list(same))
+                if name != pbx:
+                    self._keep(rows.slice(first, size).to_batches())
+                first += size
         written.unlink()
+
+    def _keep(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Takes rows of one PBX. Those of small PBXs are written together: a group of rows has its price in memory."""
+        self._waiting += batches
+        self.rows += sum(batch.num_rows for batch in batches)
+        if self.rows - self._written >= _CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, _SCHEMA))
+        self._waiting, self._written = [], self.rows
 
     def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
         """Writes versions; returns their part of the seal."""
@@ -115,8 +133,7 @@ class VersionsFile:
             "changed_fields": changed_fields,
         }
         arrays = [given[name] if name in given else rows.column(name) for name in _SCHEMA.names]
-        self._writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
-        self.rows += len(verdicts)
+        self._keep([pa.record_batch(arrays, schema=_SCHEMA)])
         sealed = ("device_id", "row_version", "tracked_version")
         ids, row_versions, tracked = (rows.column(name).to_pylist() for name in sealed)
         return sum(map(version_part, ids, changes, row_versions, tracked, changed_fields))

@@ -12,6 +12,9 @@ from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 __all__ = ["DuckDb"]
 
+_QUERY_BYTES = 2**18
+"""dlt inserts rows of the ledger with SQL. DuckDB needs a hundred times the memory of such a statement."""
+
 
 class _CatalogSqlClient(DuckDbSqlClient):
     """Names tables with their catalog.
@@ -55,7 +58,7 @@ class DuckDb(duckdb_factory):
     spec = _Configuration
 
     def __init__(self, connection: Any) -> None:
-        super().__init__(connection, destination_name="duckdb")
+        super().__init__(connection, destination_name="duckdb", max_query_length=_QUERY_BYTES)
         self._known: dict[str | None, Any] = {}
 
     def capabilities(self, config: Any = None, naming: Any = None) -> Any:
