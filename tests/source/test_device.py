@@ -404,6 +404,32 @@ NAMES = st.sampled_from([c.path.rpartition(".")[2] for c in COLUMNS] + ["New", "
 OBJECTS = st.dictionaries(NAMES, JSON, max_size=6)
 
 
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"Id": st.integers(1, 9)},
+        optional={
+            "DN": OBJECTS | JSON,
+            "Registrar": OBJECTS | JSON,
+            "Online": st.booleans() | JSON,
+            "PhoneWebPassword": JSON,
+            "Other": JSON,
+        },
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(ROWS, st.sampled_from([None, KEY]))
+def test_a_page_gives_what_its_rows_give_one_by_one(items: list[dict[str, Any]], key: str | None) -> None:
+    together, alone = DeviceReader(key), DeviceReader(key)
+    expected = [values for item in items for values in zip(*alone.columns([item]), strict=True)]
+    found = list(zip(*together.columns(items), strict=True))
+    # As text: in Python 1 and true would be the same.
+    assert repr(expected) == repr(found)
+    assert alone.shape == together.shape
+
+
 @given(
     item=st.fixed_dictionaries(
         {"Id": st.integers(1, 9)}, optional={"DN": OBJECTS | JSON, "Registrar": OBJECTS | JSON, "Other": JSON}

@@ -349,6 +349,20 @@ def test_pages_are_really_under_way_at_once() -> None:
         assert overtaken(8) >= 4
 
 
+def test_a_pbx_nearby_is_read_by_one_thread() -> None:
+    class Nearby(Moving):
+        threads: set[threading.Thread]
+
+        def get(self, path: str, query: str = "") -> dict[str, Any]:
+            self.threads.add(threading.current_thread())
+            return super().get(path, query)
+
+    client = Nearby(dict.fromkeys(range(90), 0), iter([]), page_size=10)
+    client.threads = set()
+    assert len(walk(client, Query(), Items).rows.content) == 90
+    assert client.threads == {threading.current_thread()}
+
+
 def test_a_page_shorter_than_asked_does_not_break_those_asked_ahead(fleet: Fleet) -> None:
     with Simulator(fleet, delay_seconds=FAR_SECONDS) as pbx:
         pbx.set_fault("page_cap", after=4, times=1)
