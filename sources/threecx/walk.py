@@ -117,8 +117,8 @@ def walk(
             rows, taken_at = previous
         return Walked(rows, attempt.count, taken_at, attempt.pages, walks, attempt.page_size)
     asked = f"GET /xapi/v1/{PATH}, {walks} walks over all pages"
-    if len(repeated) == walks > 1 and len(set(repeated)) == 1:
-        device_id, row = repeated[0]
+    if len(repeated) == walks > 1 and len(places := set(repeated)) == 1:
+        [(device_id, row)] = places
         raise ProtocolError(
             asked,
             f"Id {device_id} came twice in each, always the second time at row {row}",

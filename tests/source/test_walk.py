@@ -84,12 +84,19 @@ def test_a_cap_of_one_row_proves_nothing() -> None:
         walk(Moving({1: 0, 2: 0}, iter([]), cap=1), Query(), Items)
 
 
-def test_a_limit_that_makes_no_sense_is_no_limit() -> None:
-    refusal = {"error": {"message": "The limit of '1' for Top query has been exceeded."}}
+@pytest.mark.parametrize("limit", [1, 100, 200])
+def test_a_limit_that_makes_no_sense_is_no_limit(limit: int) -> None:
+    refusal = {"error": {"message": f"The limit of '{limit}' for Top query has been exceeded."}}
     with Scripted(with_token(lambda _: json_reply(refusal, 400))) as server:
         with closing(Client(server.settings())) as client, pytest.raises(QueryError):
             walk(client, ALL, Items)
         assert len(server.requests) == 2
+
+
+def test_a_refusal_that_names_no_limit_is_told_in_its_own_words() -> None:
+    refusal = {"error": {"message": "Could not find a property named 'Colour'."}}
+    with Scripted(with_token(lambda _: json_reply(refusal, 400))) as server, pytest.raises(QueryError, match="Colour"):
+        walked(server)
 
 
 # options
@@ -323,7 +330,7 @@ def test_twice_wants_them_in_a_row() -> None:
 
 
 @pytest.mark.parametrize("devices", [61, 200, 201, 239])
-@pytest.mark.parametrize("query", [ALL, Query(orderby="DN/Number desc"), Query(top=100, skip=7)])
+@pytest.mark.parametrize("query", [ALL, Query(orderby="DN/Number desc"), Query(top=58, skip=7)])
 def test_pages_asked_ahead_are_the_same_pages(devices: int, query: Query) -> None:
     fleet = Fleet(devices=devices, seed=3)
     with Simulator(fleet, delay_seconds=FAR_SECONDS) as pbx:
@@ -366,7 +373,9 @@ def test_a_pbx_nearby_is_read_by_one_thread() -> None:
 def test_a_page_shorter_than_asked_does_not_break_those_asked_ahead(fleet: Fleet) -> None:
     with Simulator(fleet, delay_seconds=FAR_SECONDS) as pbx:
         pbx.set_fault("page_cap", after=4, times=1)
-        assert rows(pbx, page_size=20) == fleet.served()
+        found = read(pbx, page_size=20)
+    assert found.rows.content == fleet.served()
+    assert found.walks == 1
 
 
 def slow_after(number: int, *, then: Reply, others: threading.Event) -> Any:
@@ -409,8 +418,11 @@ def test_an_interrupt_does_not_wait_for_the_pages_asked_ahead() -> None:
     with Scripted(slow_after(3, then=page, others=over)) as server:
         began = time.monotonic()
         client = Client(server.settings(page_size=2, timeout_seconds=15))
+        before = set(threading.enumerate())
         with closing(client), pytest.raises(KeyboardInterrupt):
             walk(client, ALL, Interrupted)
+        # Python waits at its end for all other threads.
+        assert all(thread.daemon for thread in set(threading.enumerate()) - before)
         over.set()
         assert time.monotonic() - began < 12
 
