@@ -118,7 +118,7 @@ def _objection_to_new(destination: Destination, unfinished: Collection[str], che
 
 
 def _is_as_checked(destination: Destination, checked: Checked) -> bool:
-    rows = _rows_sum(destination, "s.started_at <= ?", checked.until)[:2]
+    rows = _rows_sum(destination, "s.started_at <= ?", checked.until)
     loads = _loads_sum(destination, "l.load_id <= ?", checked.load_id)
     return (*rows, *loads) == (checked.rows, checked.rows_sum, checked.loads, checked.loads_sum)
 
@@ -129,11 +129,13 @@ def _grown(destination: Destination, checked: Checked | None) -> Checked | None:
     if since is None or (checked is not None and since < checked.until + _STEP):
         return checked
     if checked is None:
-        rows, rows_sum, load_id = _rows_sum(destination, "s.started_at <= ?", since)
+        rows, rows_sum = _rows_sum(destination, "s.started_at <= ?", since)
+        load_id = _last_load(destination, "s.started_at <= ?", since)
         loads, loads_sum = _loads_sum(destination, "l.load_id <= ?", load_id)
         return Checked(since, load_id, rows, rows_sum, loads, loads_sum)
-    rows, rows_sum, newest = _rows_sum(destination, "s.started_at > ? and s.started_at <= ?", checked.until, since)
-    load_id = max(checked.load_id, newest)
+    between = "s.started_at > ? and s.started_at <= ?"
+    rows, rows_sum = _rows_sum(destination, between, checked.until, since)
+    load_id = max(checked.load_id, _last_load(destination, between, checked.until, since))
     loads, loads_sum = _loads_sum(destination, "l.load_id > ? and l.load_id <= ?", checked.load_id, load_id)
     return replace(
         checked,
@@ -146,14 +148,20 @@ def _grown(destination: Destination, checked: Checked | None) -> Checked | None:
     )
 
 
-def _rows_sum(destination: Destination, which: str, *params: datetime) -> tuple[int, int, str]:
-    """How many rows of the ledger there are, a sum over the loads that they name, and the greatest of these."""
+def _rows_sum(destination: Destination, which: str, *params: datetime) -> tuple[int, int]:
+    """How many rows of the ledger there are, and a sum over the loads that they name."""
     sql = f"""
-        select count(*) as n, sum({destination.checksum}(s._dlt_load_id)) as total, max(s._dlt_load_id) as newest
+        select count(*) as n, sum({destination.checksum}(s._dlt_load_id)) as total
         from {destination.schema}.snapshots s where {which}
     """  # noqa: S608
-    rows, total, newest = next(destination.rows(sql, params))
-    return rows, int(total or 0), newest or ""
+    rows, total = next(destination.rows(sql, params))
+    return rows, int(total or 0)
+
+
+def _last_load(destination: Destination, which: str, *params: datetime) -> str:
+    """The greatest load that rows of the ledger name."""
+    sql = f"select max(s._dlt_load_id) as newest from {destination.schema}.snapshots s where {which}"  # noqa: S608
+    return next(destination.rows(sql, params))[0] or ""
 
 
 def _loads_sum(destination: Destination, which: str, *params: str) -> tuple[int, int]:

@@ -62,32 +62,31 @@ def pbx_states(destination: Destination, names: Sequence[str]) -> dict[str, PbxS
 
 def _last_rows(destination: Destination, names: Sequence[str], which: str, *params: Any) -> dict[str, PbxState]:
     """The last attempt and the last complete snapshot of PBXs, among some rows of the ledger."""
-    # Identifiers are constants of this package; values are bound.
+    # Two plain queries: one that joins the ledger with itself reads much more of it. Identifiers are constants of this
+    # package; values are bound.
     committed = f"""
         from {destination.schema}.snapshots s
         where s.pbx in ({_marks(names)}) and {which}
             and s._dlt_load_id in {finished_loads(f"{destination.schema}.")}
     """
-    sql = f"""
-        with newest as (
-            select s.pbx, max(s.snapshot_id) as last_id,
-                max(case when s.status = 'complete' then s.snapshot_id end) as complete_id
-            {committed} group by s.pbx
-        ), committed as (
-            select {", ".join(f"s.{name}" for name in _LEDGER_NAMES)} {committed}
-        )
-        select c.*, c.snapshot_id = n.last_id as is_last from committed c
-        join newest n on n.pbx = c.pbx and c.snapshot_id in (n.last_id, n.complete_id)
-    """  # noqa: S608
-    last: dict[str, Mapping[str, Any]] = {}
-    complete: dict[str, Mapping[str, Any]] = {}
-    for *values, is_last in destination.rows(sql, [*names, *params] * 2):
-        row = dict(zip(_LEDGER_NAMES, values, strict=True))
-        if is_last:
-            last[row["pbx"]] = row
-        if row["status"] == "complete":
-            complete[row["pbx"]] = row
-    return {name: PbxState(row, complete.get(name)) for name, row in last.items()}
+    newest = f"""
+        select s.pbx, max(s.snapshot_id) as last_id,
+            max(case when s.status = 'complete' then s.snapshot_id end) as complete_id
+        {committed} group by s.pbx
+    """
+    named = {pbx: (last, complete) for pbx, last, complete in destination.rows(newest, [*names, *params])}
+    wanted = sorted({snapshot_id for pair in named.values() for snapshot_id in pair if snapshot_id})
+    rows: dict[tuple[str, str], Mapping[str, Any]] = {}
+    if wanted:
+        columns = ", ".join(f"s.{name}" for name in _LEDGER_NAMES)
+        sql = f"select {columns} {committed} and s.snapshot_id in ({_marks(wanted)})"
+        for values in destination.rows(sql, [*names, *params, *wanted]):
+            row = dict(zip(_LEDGER_NAMES, values, strict=True))
+            rows[row["pbx"], row["snapshot_id"]] = row
+    return {
+        pbx: PbxState(rows[pbx, last], rows[pbx, complete] if complete else None)
+        for pbx, (last, complete) in named.items()
+    }
 
 
 def known_devices(destination: Destination, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:
