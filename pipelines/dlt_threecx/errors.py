@@ -43,6 +43,8 @@ def first_line(error: BaseException) -> str:
     if "Traceback (most recent call last)" in words:
         # dlt quotes the traceback of what failed: the last line says why.
         words = words.splitlines()[-1].partition(": ")[2]
+    # dlt explains at length before it says why.
+    words = words.rpartition("The actual reason given is: ")[2]
     return next((line.strip() for line in words.splitlines() if line.strip()), type(error).__name__)[:300]
 
 
