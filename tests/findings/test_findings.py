@@ -293,8 +293,9 @@ def _view_of(rule: Rule) -> str:
     """The view with one rule: planning all of them for every case would take minutes."""
     text = filled((Path(views.__file__).parent / "sql" / "findings.sql").read_text(encoding="utf-8"), [rule])
     columns = re.compile(r"\{columns:(\w+)\}")
+    text = with_log(text, "duckdb")
     text = columns.sub(lambda found: ", ".join(f"{found[1]}.{column.name}" for column in DEVICE_COLUMNS), text)
-    return with_log(text, "duckdb").replace("{schema}", "")
+    return text.replace("{schema}", "")
 
 
 def _found(

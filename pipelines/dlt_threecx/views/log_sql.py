@@ -6,10 +6,19 @@ import re
 
 __all__ = ["with_log"]
 
-_PARTS = re.compile(r"\{(is_complete|latest_versions|steps|intervals)(?::(\w+))?\}")
+_PARTS = re.compile(r"\{(is_complete|log|latest_versions|steps|intervals)(?::(\w+))?\}")
 
 _IS_COMPLETE = "exists (select 1 from {complete} c where c.pbx = v.pbx and c.snapshot_id = v.snapshot_id)"
 """Of a row `v` of device_versions: its snapshot is complete and loaded."""
+
+# Not `with log as (…)`: what is named twice DuckDB reads as a whole first, and a file of DuckDB 1.2 keeps no
+# `not materialized`.
+_LOG = """(
+        select v.pbx, v.device_id, v.observed_at, v.change, v.changed_fields, {columns:v}
+        from {schema}device_versions v
+        where {is_complete}
+    )"""
+"""All versions, as far as rules look at them."""
 
 _LATEST_VERSIONS = """(
         select v.* from {schema}device_versions v
@@ -98,6 +107,7 @@ _LATEST_VERSIONS_IN_POSTGRES = """(
 
 _SQL = {
     "is_complete": _IS_COMPLETE,
+    "log": _LOG,
     "latest_versions": _LATEST_VERSIONS,
     "steps": _STEPS,
     "intervals": _INTERVALS,

@@ -11,7 +11,7 @@ from (
         lead(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at desc) as before_at
     from (
         select distinct l.pbx, l.device_id, l.observed_at, l.change
-        from log l
+        from {log:shown} l
         where l.change in ('removed', 'returned')
     ) v
 ) m

@@ -10,7 +10,7 @@ from (
         greatest(min(v.observed_at), max(case
             when v.change = 'changed' and v.changed_fields like '%"phone_web_password_fp"%' then v.observed_at
         end)) as changed_at
-    from log v
+    from {log:shown} v
     join phones p on p.pbx = v.pbx and p.device_id = v.device_id
     where v.phone_web_password_fp is not null and p.phone_web_password_fp is not null
         and v.observed_at <= current_timestamp - interval '365 days'
@@ -18,7 +18,7 @@ from (
 ) c
 where not exists (
     select 1
-    from log v
+    from {log:shown} v
     where v.pbx = c.pbx and v.device_id = c.device_id and v.phone_web_password_fp is not null
         and v.change = 'changed' and v.changed_fields like '%"phone_web_password_fp"%'
         and v.observed_at > current_timestamp - interval '365 days'

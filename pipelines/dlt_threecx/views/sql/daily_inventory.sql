@@ -1,41 +1,38 @@
 -- one row per day, PBX, vendor, model and firmware: how many devices there were at the end of the day, in UTC
-with log as not materialized (
-    -- a refreshed device is of the same kind as before, unless one of these columns is volatile
+with states as (
     select
         v.pbx,
-        v.device_id,
-        v.observed_at,
+        lead(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at) as next_at,
         v.change,
         v.vendor,
         v.model,
         v.firmware_version
     from {schema}device_versions v
     where (
+        -- a refreshed device is of the same kind as before, unless one of these columns is volatile
         v.change <> 'refreshed'
         or v.changed_fields like '%"vendor"%'
         or v.changed_fields like '%"model"%'
         or v.changed_fields like '%"firmware_version"%'
     ) and {is_complete}
-), states as (
-    select
-        l.pbx,
-        lead(l.observed_at) over (partition by l.pbx, l.device_id order by l.observed_at) as next_at,
-        l.change,
-        l.vendor,
-        l.model,
-        l.firmware_version
-    from log l
 ), steps as (
     -- the day in UTC by arithmetic: a cast would take most of the time
     select
-        l.pbx,
-        date '1970-01-01' + cast(floor(epoch(l.observed_at) / 86400) as integer) as day,
-        l.vendor,
-        l.model,
-        l.firmware_version,
+        v.pbx,
+        date '1970-01-01' + cast(floor(epoch(v.observed_at) / 86400) as integer) as day,
+        v.vendor,
+        v.model,
+        v.firmware_version,
         1 as step
-    from log l
-    where l.change <> 'removed'
+    from {schema}device_versions v
+    where (
+        v.change in ('added', 'changed', 'returned', 'rebaselined')
+        or v.change = 'refreshed' and (
+            v.changed_fields like '%"vendor"%'
+            or v.changed_fields like '%"model"%'
+            or v.changed_fields like '%"firmware_version"%'
+        )
+    ) and {is_complete}
     union all
     select
         s.pbx,

@@ -3,10 +3,6 @@ with finished as materialized (
     select c.pbx, c.snapshot_id, c.taken_at from {schema}complete_snapshots c where not c.is_archived
 ), shown as materialized (
     select c.pbx, c.snapshot_id from {schema}complete_snapshots c
-), log as not materialized (
-    select v.pbx, v.device_id, v.observed_at, v.change, v.changed_fields, {columns:v}
-    from {schema}device_versions v
-    where {is_complete:shown}
 ), latest as materialized (
     select l.*
     from (
@@ -77,13 +73,13 @@ with finished as materialized (
     select p.* from holds p where {asked}
 ), last_without as materialized (
     select v.pbx, v.device_id, {last_without}
-    from log v
+    from {log:shown} v
     join asked p on p.pbx = v.pbx and p.device_id = v.device_id
     group by v.pbx, v.device_id
     having count(*) > 0  -- always so, but DuckDB then expects few rows, and joins the log to them, not them to the log
 ), began as (
     select v.pbx, v.device_id, {began}
-    from log v
+    from {log:shown} v
     join last_without w on w.pbx = v.pbx and w.device_id = v.device_id
     group by v.pbx, v.device_id
 ), lasting as materialized (
