@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,3 +39,15 @@ def test_a_first_snapshot_is_written_as_one_in_which_every_device_is_new(tmp_pat
     assert written.counts == Counter(added=devices)
     assert pq.read_table(first.path).equals(pq.read_table(each.path))
     assert first.rows == each.rows == devices
+
+
+def test_small_pbxs_share_a_group_of_rows_and_one_of_them_can_be_removed(tmp_path: Path) -> None:
+    snapshot = snapshot_of(Fleet(devices=3, seed=3), tmp_path)
+    file = VersionsFile(tmp_path / "versions.parquet")
+    for pbx in ("hq", "leeds", "york"):
+        file.add_first(replace(STAMP, pbx=pbx), snapshot)
+    file.remove("leeds")
+    file.close()
+    assert pq.read_table(file.path).column("pbx").to_pylist() == ["hq"] * 3 + ["york"] * 3
+    assert file.rows == 6
+    assert pq.ParquetFile(file.path).num_row_groups == 1
