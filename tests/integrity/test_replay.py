@@ -31,7 +31,7 @@ RUNS: Sequence[Mapping[str, Devices | str]] = (
     {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b2", "vendor": "Yealink"}}, "leeds": "failed"},
     {"hq": "refused"},
     {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b3", "vendor": "Snom"}, 3: {"mac": "c"}}, "leeds": {}},
-    {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b4", "vendor": "Snom"}, 3: {"mac": "c"}}},
+    {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b4", "vendor": "Snom"}, 3: {"mac": "c2"}}},
 )
 """Run after run: PBX → its devices, or why it had none. Device 3 of hq goes and comes back."""
 
@@ -170,7 +170,7 @@ def test_a_verdict_says_how_much_was_verified(past: Past) -> None:
     heads = {pbx: [past.chain(pbx, n) for n, run in enumerate(RUNS) if pbx in run] for pbx in ("hq", "leeds")}
     last = FIRST + timedelta(days=4)
     assert past.verdicts() == {
-        "hq": Verdict("hq", 5, 4, 9, 3, FIRST, last, heads["hq"][-1], None, set(heads["hq"])),
+        "hq": Verdict("hq", 5, 4, 10, 3, FIRST, last, heads["hq"][-1], None, set(heads["hq"])),
         "leeds": Verdict(
             "leeds", 3, 2, 2, 0, FIRST, FIRST + timedelta(days=3), heads["leeds"][-1], None, set(heads["leeds"])
         ),
@@ -194,7 +194,7 @@ def test_progress_hears_of_each_attempt(past: Past) -> None:
     heard: list[tuple[str, int]] = []
     past.verdicts(progress=lambda pbx, versions: heard.append((pbx, versions)))
     assert heard == [
-        *(("hq", 3), ("hq", 6), ("hq", 6), ("hq", 8), ("hq", 9)),
+        *(("hq", 3), ("hq", 6), ("hq", 6), ("hq", 8), ("hq", 10)),
         *(("leeds", 1), ("leeds", 1), ("leeds", 2)),
     ]
 
@@ -263,6 +263,10 @@ EDITS: dict[str, tuple[str, tuple[int, str, int | None, str | None]]] = {
     "a change that cannot be: added after it went": (
         "update device_versions set change = 'added' where pbx = 'hq' and device_id = 3 and snapshot_id = '{3}'",
         (3, "'added' does not follow from the version before it", 3, None),
+    ),
+    "a change that cannot be: returned twice": (
+        "update device_versions set change = 'returned' where pbx = 'hq' and device_id = 3 and snapshot_id = '{4}'",
+        (4, "'returned' does not follow from the version before it", 3, None),
     ),
     "another kind of change": (
         f"update device_versions set change = 'rebaselined' {OF_2}",
@@ -382,7 +386,7 @@ def test_a_history_begins_at_its_join(joined: Past) -> None:
     found = joined.verdicts()
     hq, leeds = found["hq"], found["leeds"]
     assert (hq.disagreement, leeds.disagreement) == (None, None)
-    assert (hq.attempts, hq.snapshots, hq.versions, hq.devices) == (2, 2, 3 + 4, 3)
+    assert (hq.attempts, hq.snapshots, hq.versions, hq.devices) == (2, 2, 4 + 4, 3)
     assert (hq.first_at, hq.last_at) == (FIRST + timedelta(days=2), FIRST + timedelta(days=4))
     assert hq.begins is not None
     assert (hq.begins.snapshot_id, hq.begins.archived.archive) == (JOIN_ID, "old.duckdb")

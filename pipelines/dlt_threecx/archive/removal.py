@@ -168,7 +168,7 @@ def _joins(
                 started_at=newest,
                 taken_at=cut.head["taken_at"] or cut.head["started_at"],
                 devices=cut.complete["devices"] if cut.complete else 0,
-                fingerprint=cut.complete["fingerprint"] if cut.complete else None,
+                fingerprint=cut.complete["fingerprint"] if cut.complete else f"{0:032x}",
                 previous_snapshot_id=cut.complete["snapshot_id"] if cut.complete else None,
                 chain=cut.head["chain"],
             )

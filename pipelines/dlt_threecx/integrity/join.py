@@ -55,7 +55,7 @@ class Join:
     head: str
     """The chain of the last archived row."""
     devices: int
-    fingerprint: str | None
+    fingerprint: str
     archived: Archived
 
 
@@ -76,7 +76,7 @@ def join_of(row: Mapping[str, Any]) -> Join:
         row["taken_at"],
         row["chain"],
         row["devices"] or 0,
-        row["fingerprint"],
+        row["fingerprint"] or "",
         archived,
     )
 

@@ -55,7 +55,7 @@ class Replay:
         """Compares the devices that are there now with those of a join."""
         if len(self.present) != join.devices:
             raise Broken(join.snapshot_id, f"the join says {join.devices} devices, the log has {len(self.present)}")
-        if join.fingerprint is not None and f"{self._sum % FINGERPRINT_MODULUS:032x}" != join.fingerprint:
+        if f"{self._sum % FINGERPRINT_MODULUS:032x}" != join.fingerprint:
             raise Broken(join.snapshot_id, "the devices before the join do not add up to its fingerprint")
 
     def snapshot(self, row: Row, versions: Iterator[Row]) -> int:
