@@ -149,7 +149,7 @@ def _repeated(name: str, value: Any, times: int) -> pa.Array:
 
 @lru_cache(maxsize=1000)
 def _json(fields: tuple[str, ...]) -> str:
-    """Few lists of fields recur."""
+    """The same few lists recur."""
     return json.dumps(fields, ensure_ascii=False)
 
 
