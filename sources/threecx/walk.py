@@ -160,8 +160,7 @@ class _Attempt:
     def new_rows(self) -> Iterator[list[Item]]:
         """The rows page by page, each checked against the one before; raises Drifted."""
         top, skip = self._query.top, self._query.skip or 0
-        size = self.page_size if top is None else min(self.page_size, top)
-        first = self._page(skip, size)
+        first = self._page(skip, self.page_size)
         self.count = first.count
         self.wanted = max(0, first.count - skip)
         if top is not None:
@@ -170,7 +169,7 @@ class _Attempt:
         if self._is_done:
             return
         # Fewer rows than asked for: the PBX has a lower cap of its own.
-        self.page_size = size = min(size, self.received)
+        self.page_size = size = min(self.page_size, self.received)
         for page in self._pages(skip, size):
             yield self._accept(page, overlap=True)
 

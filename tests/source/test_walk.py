@@ -245,6 +245,11 @@ def test_a_row_without_a_usable_id_stops_the_run_and_is_named(device_id: Any) ->
         assert not isinstance(caught.value, DriftError)
 
 
+def test_the_least_id_of_all_is_an_id() -> None:
+    with lists((2, [{"Id": -(2**31)}, A])) as server:
+        assert ids(walked(server).rows.content) == [-(2**31), 1]
+
+
 @pytest.mark.parametrize("row", [None, 5, "row", [], [1]])
 def test_a_row_that_is_no_object_stops_the_run(row: Any) -> None:
     with lists((1, [row])) as server, pytest.raises(ProtocolError, match="row 1 has no Id"):
