@@ -41,7 +41,7 @@ class WorkFolder:
         """A row of the ledger that the last run from here has loaded; None when no run has, or nobody can tell."""
         try:
             return Head(**json.loads(self._last_head.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError):
             return None
 
     def remember(self, head: Head) -> None:

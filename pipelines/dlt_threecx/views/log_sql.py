@@ -21,19 +21,24 @@ _LOG = """(
 """All versions, as far as rules look at them."""
 
 _LATEST_VERSIONS = """(
-        select v.* from {schema}device_versions v
-        where exists (
-            select 1
-            from (
-                select v.pbx, v.device_id, max(v.observed_at) as observed_at
-                from {schema}device_versions v
-                where {is_complete}
-                group by v.pbx, v.device_id
-            ) l
-            where l.pbx = v.pbx and l.device_id = v.device_id and l.observed_at = v.observed_at
-        )
+        select l.*
+        from (
+            select v.*, row_number() over (partition by v.pbx, v.device_id order by v.change) as copy_number
+            from {schema}device_versions v
+            where exists (
+                select 1
+                from (
+                    select v.pbx, v.device_id, max(v.observed_at) as observed_at
+                    from {schema}device_versions v
+                    where {is_complete}
+                    group by v.pbx, v.device_id
+                ) l
+                where l.pbx = v.pbx and l.device_id = v.device_id and l.observed_at = v.observed_at
+            )
+        ) l
+        where l.copy_number = 1
     )"""
-"""The last version of each device, also of those that are gone."""
+"""The last version of each device, once, also of those that are gone."""
 
 _STEPS = """(
         select t.pbx, t.device_id, t.observed_at, t.previous_at
@@ -93,7 +98,8 @@ _INTERVALS_IN_DUCKDB = f"""(
         where t.next_at is null or t.observed_at < t.next_at
     )"""  # noqa: S608  a constant
 
-# PostgreSQL takes the columns of a key for independent, expects next to no rows from such a join, and plans for that.
+# PostgreSQL takes the columns of a key for independent, expects next to no rows from such a join or from the first copy
+# of each row, and plans for that.
 _IS_COMPLETE_IN_POSTGRES = "v.pbx || '/' || v.snapshot_id in (select c.pbx || '/' || c.snapshot_id from {complete} c)"
 _LATEST_VERSIONS_IN_POSTGRES = """(
         select v.* from {schema}device_versions v

@@ -4,13 +4,7 @@ with finished as materialized (
 ), shown as materialized (
     select c.pbx, c.snapshot_id from {schema}complete_snapshots c
 ), latest as materialized (
-    select l.*
-    from (
-        select v.pbx, v.device_id, v.observed_at, v.change, {columns:v},
-            row_number() over (partition by v.pbx, v.device_id order by v.change) as copy_number
-        from {latest_versions:shown} v
-    ) l
-    where l.copy_number = 1
+    select v.pbx, v.device_id, v.observed_at, v.change, {columns:v} from {latest_versions:shown} v
 ), makers as (
     -- the address ranges of the usual makers, from the IEEE registry of October 2026
     select m.prefix, m.maker
@@ -44,7 +38,7 @@ with finished as materialized (
     from latest v
     left join makers m on m.prefix = substr(v.mac, 1, 6)
     where v.change <> 'removed'
-), alike as (
+), alike as materialized (
     -- what several rules ask first, so that they look into the past of a few phones only
     select a.*,
         count(a.phones_of_subnet) over (partition by a.pbx) as phones_in_subnets,
@@ -77,7 +71,7 @@ with finished as materialized (
     join asked p on p.pbx = v.pbx and p.device_id = v.device_id
     group by v.pbx, v.device_id
     having count(*) > 0  -- always so, but DuckDB then expects few rows, and joins the log to them, not them to the log
-), began as (
+), began as materialized (
     select v.pbx, v.device_id, {began}
     from {log:shown} v
     join last_without w on w.pbx = v.pbx and w.device_id = v.device_id
