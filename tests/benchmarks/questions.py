@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from tests.benchmarks.history import write_history
-from tests.benchmarks.processes import COMMAND, machine, measured
+from tests.benchmarks.processes import COMMAND, apart, machine, measured
 
 QUESTIONS = """
     --version
@@ -35,6 +35,16 @@ QUESTIONS = """
 """
 
 
+def _asked_for(db: Path) -> tuple[int, int, str]:
+    """How many versions there are, and a device to ask for with its MAC address."""
+    with duckdb.connect(str(db), read_only=True) as connection:
+        [(rows, device, mac)] = connection.execute(
+            "select (select count(*) from phones.threecx.device_versions), max(device_id), max_by(mac, device_id)"
+            " from phones.threecx.device_versions where pbx = 'pbx000' and mac is not null"
+        ).fetchall()
+    return rows, device, mac
+
+
 def main() -> None:
     """Makes the history, asks, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -50,11 +60,7 @@ def main() -> None:
         db = folder / "phones.duckdb"
         if not db.exists():
             write_history(db, arguments.devices, arguments.pbxs, arguments.versions)
-        with duckdb.connect(str(db), read_only=True) as connection:
-            [(rows, device, mac)] = connection.execute(
-                "select (select count(*) from phones.threecx.device_versions), max(device_id), max_by(mac, device_id)"
-                " from phones.threecx.device_versions where pbx = 'pbx000' and mac is not null"
-            ).fetchall()
+        rows, device, mac = apart(_asked_for, db)
         print(f"{rows:,} versions, {db.stat().st_size / 1e6:,.0f} MB")
         print(f"\n{'seconds':>8} {'of CPU':>8} {'peak MB':>8}  threecx …")
         for line in QUESTIONS.strip().splitlines():

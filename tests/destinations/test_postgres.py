@@ -444,6 +444,7 @@ def test_tables_have_indexes_and_statistics(opened: PostgresDestination, both: t
     )
     assert [name for (name,) in indexes] == [
         "device_versions_key",
+        "device_versions_times",
         "loads_key",
         "snapshots_joins",
         "snapshots_key",

@@ -57,6 +57,8 @@ _REPORTED = """
 
 _INDEXES = (
     "create index if not exists device_versions_key on {0}.device_versions (pbx, device_id, snapshot_id)",
+    # The views go from a version to the one before it by its time.
+    "create index if not exists device_versions_times on {0}.device_versions (pbx, device_id, observed_at)",
     "create index if not exists snapshots_key on {0}.snapshots (pbx, snapshot_id)",
     # What each sync asks: recent rows, sums over the old ones, and whether a load was finished.
     "create index if not exists snapshots_time on {0}.snapshots (started_at, _dlt_load_id)",
