@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import duckdb
 
-from dlt_threecx.destinations.duckdb_file import DuckDbHistory, connected, quoted_name
+from dlt_threecx.destinations.duckdb_file import DuckDbHistory, quoted_name
+from dlt_threecx.destinations.duckdb_lock import connected
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.integrity.join import join_id
 from dlt_threecx.source.errors import SettingsError
