@@ -51,6 +51,14 @@ def _asked(location: HistoryLocation, sql: str) -> list[tuple[Any, ...]]:
         return sorted(history.rows(sql)[1], key=repr)
 
 
+def _shown(location: HistoryLocation) -> tuple[dict[str, list[tuple[Any, ...]]], list[Any]]:
+    """The rows of each view, and what `verify` says, of a history that is opened once."""
+    views = ("devices", "device_history", "device_changes", "device_snapshots", "daily_inventory", "pbx_status")
+    with open_history(location) as history:
+        rows = {view: sorted(history.rows(f"select * from {view}")[1], key=repr) for view in views}
+        return rows, [verdict.disagreement for verdict in verify(history)]
+
+
 @pytest.mark.parametrize("table_format", FORMATS, indirect=True)
 def test_days_are_loaded_as_they_are_in_duckdb(rig: Rig, table_format: TableFormat) -> None:
     location = HistoryLocation(rig.db, destination="filesystem", project=rig.project)
@@ -102,14 +110,11 @@ def test_files_that_came_twice_change_no_answer(rig: Rig, tmp_path: Path, monkey
     for _ in range(2):
         _synced(rig, "parquet")
         rig.fleet.next_day()
-    views = ("devices", "device_history", "device_changes", "device_snapshots", "daily_inventory", "pbx_status")
-    before = {view: _asked(location, f"select * from {view}") for view in views}
+    before, _ = _shown(location)
     for twice in ("snapshots", "device_versions"):
         for file in list((tmp_path / "lake" / "threecx" / twice).glob("*.parquet")):
             file.with_name(f"copy-of-{file.name}").write_bytes(file.read_bytes())
-        assert {view: _asked(location, f"select * from {view}") for view in views} == before
-        with open_history(location) as history:
-            assert [verdict.disagreement for verdict in verify(history)] == [None]
+        assert _shown(location) == (before, [None])
     assert _synced(rig, "parquet")[0].error is None
 
 
