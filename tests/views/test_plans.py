@@ -57,6 +57,14 @@ def test_the_story_of_a_device_reads_no_versions_of_others(past: duckdb.DuckDBPy
     assert [scan for scan in scans if "device_id = 7" not in scan] == []
 
 
+def test_versions_are_counted_only_for_who_asks_for_their_number(past: duckdb.DuckDBPyConnection) -> None:
+    def lists_them(column: str) -> bool:
+        [(_, plan)] = past.execute(f"explain (format json) select {column} from devices").fetchall()
+        return "list(" in plan
+
+    assert [lists_them("versions"), lists_them("last_changed_at")] == [True, False]
+
+
 def _rows_between_steps(past: duckdb.DuckDBPyConnection, sql: str) -> int:
     """The most rows that any part of a query passed on."""
     past.execute("pragma enable_profiling = 'no_output'")

@@ -5,15 +5,10 @@ with latest as (
         v.device_id,
         max(v.observed_at) as observed_at,
         min(case when v.change = 'added' then v.observed_at end) as first_seen_at,
-        max(case when v.change in ('added', 'changed', 'returned') then v.observed_at end) as last_changed_at
+        max(case when v.change in ('added', 'changed', 'returned') then v.observed_at end) as last_changed_at,
+        {number_of_versions} as versions
     from {schema}device_versions v
     where {is_complete}
-    group by v.pbx, v.device_id
-), counted as (
-    -- apart from the rest: it costs most, and only queries that ask for it pay for it
-    select v.pbx, v.device_id, count(distinct v.observed_at) as versions
-    from {schema}device_versions v
-    where v.change not in ('removed', 'refreshed') and {is_complete}
     group by v.pbx, v.device_id
 ), confirmed as (
     select s.pbx, max(s.taken_at) as last_confirmed_at from {schema}complete_snapshots s group by s.pbx
@@ -23,6 +18,7 @@ with latest as (
         v.device_id,
         l.first_seen_at,
         l.last_changed_at,
+        l.versions,
         c.last_confirmed_at,
         {columns:v},
         row_number() over (partition by v.pbx, v.device_id order by v.observed_at) as copy_number
@@ -38,8 +34,7 @@ select
     d.first_seen_at,
     d.last_changed_at,
     d.last_confirmed_at,
-    n.versions,
+    d.versions,
     {columns:d}
 from loaded d
-left join counted n on n.pbx = d.pbx and n.device_id = d.device_id
 where d.copy_number = 1
