@@ -218,8 +218,10 @@ def test_nothing_is_said_of_the_time_before_the_join(archived: HistoryLocation) 
         f"select * from device_changes where changed_at <= {AFTER}",
         f"select * from device_snapshots where taken_at < {AFTER} - interval 1 day and pbx = 'leeds'",
         "select * from devices_as_of(now() - interval '5 days')",
-        f"select * from daily_inventory where day < cast(({AFTER} - interval 1 day) at time zone 'UTC' as date) "
-        "and pbx = 'leeds'",
+        (
+            f"select * from daily_inventory where day < cast(({AFTER} - interval 1 day) at time zone 'UTC' as date) "
+            "and pbx = 'leeds'"
+        ),
     ):
         assert _rows(archived, question) == [], question
 
