@@ -39,7 +39,6 @@ bench: $(READY) ## how fast, and how much memory; takes most of an hour
 	$(BIN)/python -m tests.benchmarks.postgres
 
 # in one process: others do not print what they measure
-# 150 mutants, others each day; MUTANTS=100 SEED=7 chooses others, MUTANTS=all runs all, which takes hours
 prove: $(READY) $(SPARK) ## the long proofs: many random histories, walks and crashes
 	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -s tests/proofs
 	$(BIN)/python -m tests.proofs.mutation

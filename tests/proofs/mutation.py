@@ -1,37 +1,36 @@
-"""Mutation tests: a small fault is put into a module, one at a time, and a test has to fail of it.
+"""Mutation tests: a small fault is put into a module, one at a time, and a test has to fail because of it.
 
-    python -m tests.proofs.mutation                      150 of the mutants, others on another day
-    python -m tests.proofs.mutation compare/guards.py    all of one module
-    MUTANTS=100 SEED=7 python -m tests.proofs.mutation   100 of the mutants, chosen by the seed
-    MUTANTS=all python -m tests.proofs.mutation          all of them, which takes hours
+    python -m tests.proofs.mutation                      all mutants, in some minutes
+    python -m tests.proofs.mutation compare/guards.py    those of one module
 
 Each mutant runs in a process of its own, forked from one that has imported the libraries but nothing of `dlt_threecx`.
-It ends with 1 when a mutant survives that survivors.txt does not list, or when one that is listed there is noticed.
+Tests that noticed other faults of the same function run first, then the quick ones; the first failure ends the process.
+The exit code is 1 when a mutant survives that survivors.txt does not list, or does not survive though it is listed.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import os
-import random
 import resource
+import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import UTC, datetime
-from functools import cache
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import CodeType
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipelines" / "dlt_threecx"
@@ -50,11 +49,8 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """Module → the test files that have to notice every fault in it."""
 
-SAMPLE = 150
-"""Mutants in a run that names neither a number nor a module."""
-
-SLOW_FIXTURES = frozenset({"rig", "right", "wrong"})
-"""Tests that use these sync whole histories. They are left out."""
+LIMIT_SECONDS = 10
+"""A test that takes longer than this and five times its usual time does not end: that is noticed."""
 
 _FORK = get_context("fork")
 _MEMORY_BYTES = 16 * 2**30
@@ -81,13 +77,11 @@ _OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
 
 
 class Mutant(NamedTuple):
-    """A node of a syntax tree, at `holder[key]`, and what is put there instead."""
-
     name: str
-    holder: Any
-    key: int | str
-    before: ast.AST
-    after: ast.AST
+    place: str
+    """The function that has the fault."""
+    code: CodeType | None
+    """The module with the fault; None is the module as it is."""
 
 
 class Module:
@@ -98,20 +92,20 @@ class Module:
         self.path = path
         self.file = str(PACKAGE / path)
         self.tree = ast.parse(Path(self.file).read_text(encoding="utf-8"))
-        self.mutants: list[Mutant] = []
         self._names: Counter[str] = Counter()
-        self._visit(self.tree, "module")
 
-    def code(self, number: int) -> CodeType:
-        """The module with one fault."""
-        mutant = self.mutants[number]
-        _put(mutant, mutant.after)
-        try:
-            return compile(ast.fix_missing_locations(self.tree), self.file, "exec")
-        finally:
-            _put(mutant, mutant.before)
+    def mutants(self) -> Iterator[Mutant]:
+        return self._visit(self.tree, "module")
 
-    def _visit(self, node: ast.AST, place: str) -> None:
+    def hollow(self) -> Mutant:
+        """Its functions do nothing."""
+        tree = copy.deepcopy(self.tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                node.body = [ast.Return(ast.Constant(None))]
+        return Mutant("hollow", "module", self._compiled(tree))
+
+    def _visit(self, node: ast.AST, place: str) -> Iterator[Mutant]:
         for key, value in ast.iter_fields(node):
             if key in ("annotation", "returns", "decorator_list", "type_params", "bases"):
                 continue
@@ -121,23 +115,27 @@ class Module:
                 for after in _faults(child):
                     name = f"{self.path} | {place.removeprefix('module.')} | {_line(child)} → {_line(after)}"
                     name += f" in {_line(node)}" if isinstance(child, ast.Constant) else ""
-                    self._add(name, node if index is None else value, key if index is None else index, child, after)
-                self._visit(child, f"{place}.{child.name}" if isinstance(child, _SCOPES) else place)
+                    yield Mutant(self._only(name), place, self._with(node, key, index, after))
+                yield from self._visit(child, f"{place}.{child.name}" if isinstance(child, _SCOPES) else place)
 
-    def _add(self, name: str, holder: Any, key: int | str, before: ast.AST, after: ast.AST) -> None:
+    def _only(self, name: str) -> str:
         self._names[name] += 1
-        again = f" ({self._names[name]})" if self._names[name] > 1 else ""
-        self.mutants.append(Mutant(name + again, holder, key, before, after))
+        return f"{name} ({self._names[name]})" if self._names[name] > 1 else name
+
+    def _with(self, node: ast.AST, key: str, index: int | None, after: ast.AST) -> CodeType:
+        """The module with something else at one place of the tree."""
+        value = getattr(node, key)
+        setattr(node, key, after if index is None else [*value[:index], after, *value[index + 1 :]])
+        try:
+            return self._compiled(self.tree)
+        finally:
+            setattr(node, key, value)
+
+    def _compiled(self, tree: ast.Module) -> CodeType:
+        return compile(ast.fix_missing_locations(tree), self.file, "exec")
 
 
 _SCOPES = (ast.FunctionDef, ast.ClassDef)
-
-
-def _put(mutant: Mutant, node: ast.AST) -> None:
-    if isinstance(mutant.key, int):
-        mutant.holder[mutant.key] = node
-    else:
-        setattr(mutant.holder, mutant.key, node)
 
 
 def _line(node: ast.AST) -> str:
@@ -213,84 +211,140 @@ class _Loader(SourceFileLoader):
         return spec_from_file_location(name, self.path, loader=self) if name == self.name else None
 
 
-class _Fast:
-    """Leaves out slow tests."""
+class _Watch:
+    """Sorts the tests. Says when each begins and how long it took. Ends the process in a test that does not end."""
+
+    def __init__(self, usual: Mapping[str, float], told: Connection) -> None:
+        self._usual = usual
+        self._places = {test: place for place, test in enumerate(usual)}
+        self._told = told
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))]
+        items.sort(key=lambda item: self._places.get(item.nodeid, 0))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._told.send((nodeid, 0.0))
+        signal.alarm(int(LIMIT_SECONDS + 5 * self._usual.get(nodeid, LIMIT_SECONDS)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._told.send((report.nodeid, report.duration))
+        if report.failed:
+            os._exit(1)
 
 
-@cache
-def module_of(path: str) -> Module:
-    return Module(path)
-
-
-def _run_tests(path: str, number: int | None) -> None:
+def _run_tests(module: Module, mutant: Mutant, usual: Mapping[str, float], folder: str, told: Connection) -> None:
     """Ends this process with the exit code of pytest."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
+    signal.alarm(6 * LIMIT_SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     os.chdir(ROOT)
     os.environ["HYPOTHESIS_PROFILE"] = "mutation"
     settings.register_profile(
-        "mutation", deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False
+        "mutation",
+        deadline=None,
+        derandomize=True,
+        phases=(Phase.explicit, Phase.generate),
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
     )
-    module = module_of(path)
-    if number is not None:
-        sys.meta_path.insert(0, _Loader(module.name, module.file, module.code(number)))
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--tb=no"]
-    os._exit(int(pytest.main([*options, *TESTS[path]], plugins=[_Fast()])))
+    if mutant.code is not None:
+        sys.meta_path.insert(0, _Loader(module.name, module.file, mutant.code))
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest", "--basetemp", folder]
+    os._exit(int(pytest.main([*options, *TESTS[module.path]], plugins=[_Watch(usual, told)])))
 
 
-def survives(path: str, number: int | None, limit_seconds: float) -> bool:
-    """Whether all tests of a module pass, in time, with one of its faults (or with none)."""
-    process = _FORK.Process(target=_run_tests, args=(path, number))
-    process.start()
-    process.join(limit_seconds)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    return process.exitcode == 0
+class Trial:
+    """The tests of a module with one of its mutants, in a process of their own."""
+
+    def __init__(self, module: Module, mutant: Mutant, usual: Mapping[str, float]) -> None:
+        self.mutant = mutant
+        self.seconds: Counter[str] = Counter()
+        """Test → how long it took. The last one is the one that noticed the fault."""
+        self._folder = TemporaryDirectory()
+        self.told, telling = _FORK.Pipe(duplex=False)
+        self._process = _FORK.Process(
+            target=_run_tests, args=(module, mutant, usual, f"{self._folder.name}/pytest", telling)
+        )
+        self._process.start()
+        telling.close()
+
+    def is_over(self) -> bool:
+        """Takes the next thing that the process tells."""
+        try:
+            test, seconds = self.told.recv()
+        except EOFError:
+            self._process.join()
+            self._folder.cleanup()
+            self.told.close()
+            return True
+        self.seconds[test] += seconds
+        return False
+
+    @property
+    def survived(self) -> bool:
+        return self._process.exitcode == 0
 
 
-def _limit_seconds(path: str) -> float:
-    began = time.monotonic()
-    if not survives(path, None, 300):
-        sys.exit(f"The tests of {path} fail without a fault: {' '.join(TESTS[path])}")
-    return 10 + 4 * (time.monotonic() - began)
+class Proof:
+    """All mutants of a module, one on each processor at a time."""
 
+    def __init__(self, path: str) -> None:
+        self._module = Module(path)
+        self._usual: dict[str, float] = {}
+        self._noticed: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """Function → the tests that noticed a fault in it."""
+        self.names: list[str] = []
+        [whole] = self._trials([Mutant("whole", "", None)])
+        if not whole.survived:
+            sys.exit(f"{path}: a test fails without a fault: {list(whole.seconds)[-1:]}")
+        self._usual = dict(whole.seconds)
+        [hollow] = self._trials([self._module.hollow()])
+        if hollow.survived:
+            sys.exit(f"{path}: no test fails when no function does anything")
 
-def reasons() -> dict[str, str]:
-    """Survivors that are known → why."""
-    lines = SURVIVORS.read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("  # ") for line in lines if line and not line.startswith("#")]
-    return {name.strip(): why for name, why in pairs}
+    def survivors(self) -> Iterator[str]:
+        for trial in self._trials(self._module.mutants()):
+            self.names.append(trial.mutant.name)
+            if trial.survived:
+                yield trial.mutant.name
+            else:
+                self._noticed[trial.mutant.place].update(list(trial.seconds)[-1:])
+
+    def _trials(self, mutants: Iterable[Mutant]) -> Iterator[Trial]:
+        waiting = iter(mutants)
+        running: dict[Any, Trial] = {}
+        while True:
+            while len(running) < (os.cpu_count() or 1) and (mutant := next(waiting, None)):
+                trial = Trial(self._module, mutant, self._in_order(mutant.place))
+                running[trial.told] = trial
+            if not running:
+                return
+            for told in wait(list(running)):
+                if running[told].is_over():
+                    yield running.pop(told)
+
+    def _in_order(self, place: str) -> dict[str, float]:
+        noticed = self._noticed[place]
+        return dict(sorted(self._usual.items(), key=lambda test: (-noticed[test[0]], test[1])))
 
 
 def main(paths: Sequence[str]) -> int:
     for library in LIBRARIES:
         importlib.import_module(library)
-    known, found, noticed = reasons(), list[str](), list[str]()
-    chosen = [(path, number) for path in paths or TESTS for number in range(len(module_of(path).mutants))]
-    names = {mutant.name for path in TESTS for mutant in module_of(path).mutants}
-    wrong = [f"listed, but there is no such mutant: {name}" for name in known if name not in names]
-    asked = os.environ.get("MUTANTS", "all" if paths else str(SAMPLE))
-    seed = os.environ.get("SEED", f"{datetime.now(UTC):%Y-%m-%d}")
-    if asked != "all":
-        chosen = random.Random(seed).sample(chosen, min(int(asked), len(chosen)))
-        print(f"MUTANTS={asked} SEED={seed}", flush=True)
-    limits = {path: _limit_seconds(path) for path in dict.fromkeys(path for path, _ in chosen)}
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=_FORK) as pool:
-        running = {pool.submit(survives, path, number, limits[path]): (path, number) for path, number in chosen}
-        for done in as_completed(running):
-            path, number = running[done]
-            name = module_of(path).mutants[number].name
-            (found if done.result() else noticed).append(name)
-            if done.result() and name not in known:
-                wrong.append(f"survived, and is not in {SURVIVORS.name}: {name}")
-    wrong += [f"listed, but a test notices it: {name}" for name in noticed if name in known]
-    print(f"{len(chosen)} mutants of {len(limits)} modules: {len(noticed)} noticed, {len(found)} survived")
+    lines = SURVIVORS.read_text(encoding="utf-8").splitlines()
+    listed = [name for name, _ in (line.split("  # ") for line in lines if not line.startswith("#"))]
+    wrong = [f"listed, but of no module here: {name}" for name in listed if name.split(" | ")[0] not in TESTS]
+    for path in paths or TESTS:
+        began = time.monotonic()
+        proof = Proof(path)
+        survivors = set(proof.survivors())
+        known = {name for name in listed if name.startswith(f"{path} | ")}
+        wrong += [f"survived, and is not listed: {name}" for name in sorted(survivors - known)]
+        wrong += [f"listed, and did not survive: {name}" for name in sorted(known - survivors)]
+        took = time.monotonic() - began
+        print(f"{path}: {len(proof.names)} mutants, {len(survivors)} survived, {took:.0f} s", flush=True)
     print(*wrong, sep="\n")
     return bool(wrong)
 
