@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import duckdb
@@ -44,9 +46,11 @@ _DEFINITIONS = f"""
 _COMMENTS = f"""
     select table_name, null, comment from duckdb_tables() where {_HERE}
     union all select view_name, null, comment from duckdb_views() where {_HERE}
+    union all select table_name, column_name, comment from duckdb_columns() where {_HERE}
+"""  # noqa: S608  constants
+_MACRO_COMMENTS = f"""
     union all select function_name, null, comment from duckdb_functions()
     where {_HERE} and function_type = 'table_macro'
-    union all select table_name, column_name, comment from duckdb_columns() where {_HERE}
 """  # noqa: S608  constants
 
 _REPORTED = """
@@ -65,6 +69,9 @@ _REPORTED = """
     )
     select current_database(), * from entries order by all
 """
+
+_BASE = "complete_snapshots"
+"""What all other views need."""
 
 _same: set[tuple[str, str]] = set()
 """Views that were found right. To parse all takes a quarter of a second, and a program may sync many times."""
@@ -108,19 +115,37 @@ def update_views(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[st
     (catalog,) = connection.execute("select current_database()").fetchone() or ("",)
     differing = differing_views(connection, dataset, catalog=catalog)
     quoted = catalog.replace('"', '""')
-    connection.execute(f'use "{quoted}"."{dataset}"')
+    place = f'"{quoted}"."{dataset}"'
+    connection.execute(f"use {place}")
     statements = dict(zip((*VIEWS, *MACROS), view_statements(dataset=dataset, catalog=catalog), strict=True))
-    problems = []
-    for name in differing:
-        if name not in statements:
-            problems.append(f"macro {name} takes the place of a function of DuckDB, and views use it: drop it")
-            continue
-        try:
-            connection.execute(statements[name])
-        except duckdb.Error as error:
-            problems.append(f"view {name} is not that of this release: {first_line(error)}")
-    _write_comments(connection, dataset)
+    problems = [
+        f"macro {name} takes the place of a function of DuckDB, and views use it: drop it"
+        for name in differing
+        if name not in statements
+    ]
+
+    def update(names: Sequence[str]) -> None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(f"use {place}")
+            for name in names:
+                if name in differing:
+                    problems.extend(_problems(cursor, name, statements[name]))
+            _write_comments(cursor, dataset, names)
+
+    with ThreadPoolExecutor(2) as pool:
+        # DuckDB reads the whole view again for the comment on each of its columns. `findings` is so long that it takes
+        # as much time as all others together.
+        update([_BASE])
+        list(pool.map(update, (["findings"], [name for name in RELATIONS if name not in (_BASE, "findings")])))
     return problems
+
+
+def _problems(cursor: duckdb.DuckDBPyConnection, name: str, statement: str) -> Iterator[str]:
+    """What kept a view from being made."""
+    try:
+        cursor.execute(statement)
+    except duckdb.Error as error:
+        yield f"view {name} is not that of this release: {first_line(error)}"
 
 
 def _is_same(cursor: duckdb.DuckDBPyConnection, text: str, query: str) -> bool:
@@ -179,14 +204,14 @@ def _is_plain_union_all(node: dict[str, Any]) -> bool:
     return bool(is_union_all and not node["modifiers"] and not node["cte_map"]["map"])
 
 
-def _write_comments(connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
-    rows = connection.execute(_COMMENTS, {"dataset": dataset}).fetchall()
-    statements = [
-        _comment_statement(comment)
-        for comment in changed_comments([Comment(*row) for row in rows if row[0] in RELATIONS])
-    ]
+def _write_comments(cursor: duckdb.DuckDBPyConnection, dataset: str, names: Sequence[str]) -> None:
+    # duckdb_functions() takes as long as a view.
+    query = _COMMENTS if set(MACROS).isdisjoint(names) else _COMMENTS + _MACRO_COMMENTS
+    rows = cursor.execute(query, {"dataset": dataset}).fetchall()
+    there = [Comment(*row) for row in rows if row[0] in names]
+    statements = [_comment_statement(comment) for comment in changed_comments(there)]
     if statements:
-        connection.execute(";\n".join(("begin", *statements, "commit")))
+        cursor.execute(";\n".join(("begin", *statements, "commit")))
 
 
 def _comment_statement(comment: Comment) -> str:
