@@ -17,9 +17,10 @@ from typing import BinaryIO, NamedTuple
 
 from dlt_threecx.compare.decide import Accepted, SyncResult
 from dlt_threecx.destinations.location import HistoryLocation
-from dlt_threecx.own_process import leave_out_pandas
+from dlt_threecx.own_process import take_over
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import Config
+from dlt_threecx.snapshot.reader_process import reader
 from dlt_threecx.source.errors import ExitCode, ThreecxError
 
 __all__ = ["Job", "sync_in_child"]
@@ -62,7 +63,7 @@ def sync_in_child(job: Job) -> list[SyncResult]:
 
 def serve() -> None:
     """The child process: a job comes on stdin, and its outcome goes to stdout."""
-    leave_out_pandas()
+    take_over()
     # Whatever else is printed must not get into the answer.
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)
@@ -76,7 +77,8 @@ def _answer(job: BinaryIO, answer: BinaryIO) -> None:
     config, db, dataset, accepted = pickle.load(job)  # noqa: S301  the parent wrote it
     outcome: list[SyncResult] | ThreecxError
     try:
-        outcome = sync_pbxs(config, db=db, dataset=dataset, accepted=accepted)
+        with reader() as read:
+            outcome = sync_pbxs(config, db=db, dataset=dataset, accepted=accepted, read=read)
     except ThreecxError as error:
         outcome = error
     pickle.dump(outcome, answer)

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import sys
-from importlib.abc import MetaPathFinder
+import threading
 from typing import Any
 
-__all__ = ["leave_out_pandas"]
+__all__ = ["bring_back", "may_fork", "take_over"]
+
+_LEFT_OUT = frozenset({"numpy", "pandas"})
 
 
-class _WithoutPandas(MetaPathFinder):
-    def find_spec(self, name: str, path: Any, target: Any = None) -> None:
-        """Raises ModuleNotFoundError for pandas; other finders know all else."""
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas is left out", name=name)
+class _Absent:
+    """Finds none of the modules that are left out; other finders know all else."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name in _LEFT_OUT:
+            raise ModuleNotFoundError(f"{name} is left out", name=name)
 
 
-def leave_out_pandas() -> None:
-    """Hides pandas from this process: pyarrow imports it for its first array, which takes a third of a second."""
-    sys.meta_path.insert(0, _WithoutPandas())
+_absent = _Absent()
+
+
+def take_over() -> None:
+    """Notes that this process is ours, and hides numpy and pandas from it.
+
+    pyarrow imports both where they are there, which takes half a second, and does without them where they are not.
+    """
+    sys.meta_path.insert(0, _absent)
+
+
+def bring_back() -> None:
+    """Hides nothing any more: the client of a destination may need what was left out."""
+    if _absent in sys.meta_path:
+        sys.meta_path.remove(_absent)
+
+
+def may_fork() -> bool:
+    """Whether a copy of this process can go on by itself: it is ours, on Linux, and no thread would be lost."""
+    return _absent in sys.meta_path and sys.platform == "linux" and threading.active_count() == 1

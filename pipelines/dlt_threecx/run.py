@@ -26,7 +26,7 @@ from dlt_threecx.compare.guards import RESTORED, restored_refusal
 from dlt_threecx.compare.previous import PbxState, StoredPbx
 from dlt_threecx.compare.versions_file import VersionsFile
 from dlt_threecx.destinations.base import Destination
-from dlt_threecx.destinations.location import DUCKDB, HistoryLocation
+from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import check_destination, open_destination, open_for_reading
 from dlt_threecx.errors import DestinationError, OvertakenError, first_line
 from dlt_threecx.evidence.heads_file import append_heads
@@ -41,7 +41,8 @@ from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.ping import Ping
 from dlt_threecx.settings.config import Config
 from dlt_threecx.snapshot.known_pages import KnownFile
-from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, Reading, read_all, unforeseen
+from dlt_threecx.snapshot.reader_process import read_here
+from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, ReadAll, Reading, unforeseen
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 
@@ -65,10 +66,11 @@ def sync_pbxs(
     accepted: Accepted = _NOTHING_ACCEPTED,
     progress: Progress | None = None,
     clock_offset: timedelta = NO_OFFSET,
+    read: ReadAll = read_here,
 ) -> list[SyncResult]:
     """Reads every PBX of the settings and loads what is new; one result each, in their order.
 
-    `clock_offset` is added to all times: a simulated PBX may live on another day.
+    `clock_offset` is added to all times: a simulated PBX may live on another day. `read` is what reads the PBXs.
     An error of a PBX is in its result. Raises DestinationError when nothing could be written at all, and
     SettingsError for an unusable dataset.
     """
@@ -81,7 +83,7 @@ def sync_pbxs(
             location,
             work,
             accepted,
-            lambda some, known, files: read_all(some, work.spool, progress, clock_offset, known, files),
+            lambda some, known, files: read(some, work.spool, progress, clock_offset, known, files),
         )
         ping.finished(results)
     if config.run.heads_file:
@@ -102,15 +104,9 @@ def _read_and_loaded(
 ) -> list[SyncResult]:
     try:
         with private_files(), work.held(config.run.busy_timeout_seconds):
-            importing = threading.Thread(target=importlib.import_module, args=("dlt_threecx.loading.loader",))
-            importing.start()
-            if location.destination != DUCKDB:
-                # Its state can only be read through dlt.
-                importing.join()
             run = _Run(location, work, config, accepted, read)
             for _ in range(_READINGS - 1):
                 run.read()
-                importing.join()
                 if (results := run.load()) is not None:
                     return results
             run.read()
@@ -150,7 +146,13 @@ class _Run:
         cache = StateCache(self._work.state)
         kept = {name: cache.known_file(name, self._before[name]) for name in self._to_read}
         files = {name: file for name, file in kept.items() if file is not None}
-        readings = self._read(replace(self._config, pbxs=self._to_read), known, files)
+        # dlt is imported meanwhile, unless the destination needed it to read its state.
+        importing = threading.Thread(target=importlib.import_module, args=("dlt_threecx.loading.loader",))
+        importing.start()
+        try:
+            readings = self._read(replace(self._config, pbxs=self._to_read), known, files)
+        finally:
+            importing.join()
         self._readings |= {reading.pbx.name: reading for reading in readings}
 
     def load(self) -> list[SyncResult] | None:

@@ -14,7 +14,8 @@ from dlt_threecx.compare.differences import Rules, differences
 from dlt_threecx.compare.versions_file import Stamp, VersionsFile
 from dlt_threecx.settings.config import PbxConfig
 from dlt_threecx.simulator import CLIENT_SECRET, Fleet, Simulator
-from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
+from dlt_threecx.snapshot.snapshot import Snapshot
+from dlt_threecx.snapshot.take_snapshot import take_snapshot
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.settings import Settings
 

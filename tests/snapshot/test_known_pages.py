@@ -19,7 +19,8 @@ from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches, file_digest
 from dlt_threecx.snapshot.fast_json import fast_json
 from dlt_threecx.snapshot.known_pages import KnownFile, KnownPage, KnownPages, PageDecoder, PageEnd, PageKey
-from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
+from dlt_threecx.snapshot.snapshot import Snapshot
+from dlt_threecx.snapshot.take_snapshot import take_snapshot
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.settings import Settings
 

@@ -19,7 +19,7 @@ import pytest
 from dlt_threecx.compare.decide import SyncResult
 from dlt_threecx.simulator import CLIENT_SECRET, FAULTS, Fleet, Simulator
 from dlt_threecx.simulator.messages import Request
-from dlt_threecx.snapshot.reading import read_all
+from dlt_threecx.snapshot.read_all import read_all
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 from tests.rig import Rig, assert_sound, counts, leaks, rigs

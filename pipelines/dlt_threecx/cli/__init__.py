@@ -8,7 +8,7 @@ import click
 
 from dlt_threecx.cli.exit_codes import exit_code_of
 from dlt_threecx.cli.lazy_group import LazyGroup
-from dlt_threecx.own_process import leave_out_pandas
+from dlt_threecx.own_process import take_over
 
 __all__ = ["COMMANDS", "main"]
 
@@ -73,5 +73,5 @@ def main(args: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if args is None:
-        leave_out_pandas()
+        take_over()
     sys.exit(exit_code_of(cli, args))

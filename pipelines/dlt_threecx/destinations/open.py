@@ -9,6 +9,7 @@ from dlt_threecx.destinations.base import Database, Destination, History
 from dlt_threecx.destinations.db_check import check_db_content, check_db_file
 from dlt_threecx.destinations.duckdb_file import DuckDbFile, open_duckdb_history
 from dlt_threecx.destinations.location import DUCKDB, POSTGRES, HistoryLocation
+from dlt_threecx.own_process import bring_back
 from dlt_threecx.source.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def _warehouse(location: HistoryLocation, wait_seconds: float, *, read_only: boo
     from dlt_threecx.destinations.warehouse import Warehouse
 
     kind = Postgres if location.destination == POSTGRES else Warehouse
+    if kind is Warehouse:
+        bring_back()
     return kind(location, wait_seconds=wait_seconds, read_only=read_only)
 
 

@@ -1,27 +1,20 @@
-"""Reads PBXs, several at once, each into a snapshot or an error of its own."""
+"""What a reading of one PBX is, and what reads PBXs. How they are read stands in `read_all.py`."""
 
 from __future__ import annotations
 
-import time
 import traceback
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from dlt_threecx.settings.config import Config, PbxConfig
-from dlt_threecx.snapshot.known_pages import KnownFile, PageDecoder
-from dlt_threecx.snapshot.snapshot import Snapshot, take_snapshot
-from dlt_threecx.source.auth import LiveTokens
-from dlt_threecx.source.client import Client
+from dlt_threecx.snapshot.known_pages import KnownFile
+from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 
-__all__ = ["NO_OFFSET", "Identity", "Progress", "Reading", "read_all", "unforeseen"]
+__all__ = ["NO_OFFSET", "Identity", "Progress", "ReadAll", "Reading", "unforeseen"]
 
 NO_OFFSET = timedelta()
 
@@ -59,38 +52,24 @@ class Reading:
     """The PBX's own name; None where it does not say, or was not asked because it is the one that is known."""
 
 
-def read_all(
-    config: Config,
-    folder: Path,
-    progress: Progress | None = None,
-    clock_offset: timedelta = NO_OFFSET,
-    known: Mapping[str, Identity] = MappingProxyType({}),
-    files: Mapping[str, KnownFile] = MappingProxyType({}),
-) -> list[Reading]:
-    """Every PBX of the settings, in their order; an error of one is its outcome, not an exception.
+class ReadAll(Protocol):
+    """Reads every PBX of the settings, into files of a folder."""
 
-    `known` are the PBXs of which the last snapshots were taken, and `files` what was kept of them. `clock_offset` is
-    added to all times: a simulated PBX may live on another day.
-    """
+    def __call__(
+        self,
+        config: Config,
+        folder: Path,
+        progress: Progress | None,
+        clock_offset: timedelta,
+        known: Mapping[str, Identity],
+        files: Mapping[str, KnownFile],
+        /,
+    ) -> list[Reading]:
+        """Every PBX, in their order; an error of one is its outcome, not an exception.
 
-    tokens = LiveTokens()
-
-    def read(pbx: PbxConfig) -> Reading:
-        reading = _read(pbx, folder, config.run.volatile, progress, tokens, known.get(pbx.name), files.get(pbx.name))
-        return _moved(reading, clock_offset) if clock_offset else reading
-
-    pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
-    if len(pbxs) == 1:
-        return [read(pbxs[0])]
-    with ThreadPoolExecutor(config.parallel) as pool:
-        readings = list(pool.map(read, pbxs))
-    nearest = min((r.clock_skew for r in readings if r.clock_skew is not None), key=abs, default=None)
-    return [
-        replace(reading, clock_skew=nearest)
-        if reading.clock_skew is None and isinstance(reading.outcome, ThreecxError)
-        else reading
-        for reading in readings
-    ]
+        `known` are the PBXs of which the last snapshots were taken, and `files` what was kept of them. `clock_offset`
+        is added to all times: a simulated PBX may live on another day.
+        """
 
 
 def unforeseen(error: Exception, asked: str, do: str) -> ThreecxError:
@@ -103,53 +82,3 @@ def unforeseen(error: Exception, asked: str, do: str) -> ThreecxError:
     )
     failure.__cause__ = error
     return failure
-
-
-def _moved(reading: Reading, offset: timedelta) -> Reading:
-    outcome = reading.outcome
-    if isinstance(outcome, Snapshot):
-        outcome = replace(outcome, taken_at=outcome.taken_at + offset)
-    return replace(reading, started_at=reading.started_at + offset, outcome=outcome)
-
-
-def _read(
-    pbx: PbxConfig,
-    folder: Path,
-    volatile: tuple[str, ...],
-    progress: Progress | None,
-    tokens: LiveTokens,
-    known: Identity | None,
-    file: KnownFile | None,
-) -> Reading:
-    started_at, began = datetime.now(UTC), time.monotonic()
-    pages = PageDecoder.of(pbx, volatile, file)
-    with closing(Client(pbx.settings, pages, tokens)) as client:
-        outcome: Snapshot | ThreecxError
-        requests = 0
-        try:
-            hear = partial(progress, pbx.name) if progress else None
-            outcome = take_snapshot(pbx, client, folder, volatile, hear, pages)
-            requests = client.requests
-            if not _is_known(pbx, client, known):
-                client.ask_system()
-        except ThreecxError as error:
-            outcome = error
-        except OSError:
-            # The disk is full, or the like: that is not this PBX's fault.
-            raise
-        except Exception as error:  # noqa: BLE001 - one PBX never ends the run of the others
-            outcome = unforeseen(error, "reading the PBX", "This is a bug: report it with the PBX's version")
-        if isinstance(outcome, ThreecxError) and progress:
-            progress(pbx.name, 0, 0)
-        requests = requests or client.requests
-        seconds = round(time.monotonic() - began, 3)
-        return Reading(pbx, started_at, seconds, requests, client.version, outcome, client.clock_skew, client.fqdn)
-
-
-def _is_known(pbx: PbxConfig, client: Client, known: Identity | None) -> bool:
-    """Whether it is most likely the PBX of the last snapshot, so that its name need not be asked for once more."""
-    return (
-        known is not None
-        and None not in known
-        and (known.base_url, known.version) == (pbx.settings.base_url, client.version)
-    )

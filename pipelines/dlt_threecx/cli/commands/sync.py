@@ -91,14 +91,19 @@ def sync(
         stderr.note(f"Shard {shard} has no PBX: there is nothing to do.")
         return 0
 
-    from dlt_threecx.compare.decide import Accepted
-    from dlt_threecx.loading.work_folder import WorkFolder
-    from dlt_threecx.publish.outcome import read_outcome
-    from dlt_threecx.run import sync_pbxs
+    from dlt_threecx.snapshot.reader_process import reader
 
-    with _progress(len(config.pbxs)) as progress:
+    with reader() as read, _progress(len(config.pbxs)) as progress:
+        from dlt_threecx.compare.decide import Accepted
+        from dlt_threecx.run import sync_pbxs
+
         results = sync_pbxs(
-            config, db=location.db, dataset=location.dataset, accepted=Accepted(accept, because), progress=progress
+            config,
+            db=location.db,
+            dataset=location.dataset,
+            accepted=Accepted(accept, because),
+            progress=progress,
+            read=read,
         )
     _write(results, output)
     output.show()
@@ -110,8 +115,8 @@ def sync(
             stderr.error(f"PBX '{result.row.pbx}': {result.error}", plain(result.report()))
         else:
             stderr.event(f"PBX '{result.row.pbx}' was read", plain(result.report()))
-    if config.run.publish and (last := read_outcome(WorkFolder(location).path)) and last.error:
-        stderr.warning(f"the history is complete, the copy in {last.folder} is as it was: {last.error}")
+    if config.run.publish:
+        _tell_of_publication(location)
     failed = [result for result in results if result.error]
     if failed and len(results) > 1:
         names = ", ".join(f"{result.row.pbx} ({result.row.reason})" for result in failed)
@@ -168,6 +173,15 @@ def _tell_of_removed(location: HistoryLocation, names: Container[str]) -> None:
         stderr.note(
             f"PBX '{name}' is in the history, but not in the settings: it was not read; its devices stay as last seen."
         )
+
+
+def _tell_of_publication(location: HistoryLocation) -> None:
+    from dlt_threecx.loading.work_folder import WorkFolder
+    from dlt_threecx.publish.outcome import read_outcome
+
+    last = read_outcome(WorkFolder(location).path)
+    if last and last.error:
+        stderr.warning(f"the history is complete, the copy in {last.folder} is as it was: {last.error}")
 
 
 @contextmanager

@@ -1,0 +1,183 @@
+"""Reads in a second process, while this one imports dlt: that takes as long as reading thousands of devices.
+
+The second process is a copy of this one, made before there is a thread, so nothing is imported twice. It gets ready,
+waits for the settings, reads, answers, and ends. It ends as well when this process does, however that ends. All goes
+through two pipes, the settings with their secrets too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from dlt_threecx.own_process import may_fork
+from dlt_threecx.source.errors import ThreecxError
+
+if TYPE_CHECKING:
+    # Not before the second process is made: pyarrow has a thread of its own.
+    from dlt_threecx.settings.config import Config
+    from dlt_threecx.snapshot.known_pages import KnownFile
+    from dlt_threecx.snapshot.reading import Identity, Progress, ReadAll, Reading
+
+__all__ = ["read_here", "reader"]
+
+_PROGRESS_SECONDS = 0.1
+"""The rows of a PBX are not told more often than this."""
+
+
+@contextmanager
+def reader() -> Iterator[ReadAll]:
+    """What reads PBXs: a second process where one can be made, else this one."""
+    if not may_fork():
+        yield read_here
+        return
+    jobs_out, jobs_in = os.pipe()
+    answers_out, answers_in = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(jobs_in)
+        os.close(answers_out)
+        _serve(jobs_out, answers_in)
+    os.close(jobs_out)
+    os.close(answers_in)
+    with os.fdopen(jobs_in, "wb") as jobs, os.fdopen(answers_out, "rb") as answers:
+        try:
+            yield _ReaderProcess(child, jobs, answers)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def read_here(*job: Any) -> list[Reading]:
+    """Reads in this process."""
+    from dlt_threecx.snapshot.read_all import read_all  # imports requests
+
+    return read_all(*job)
+
+
+class _Rows(NamedTuple):
+    """How far the reading of a PBX is."""
+
+    pbx: str
+    rows: int
+    total: int
+
+
+@dataclass
+class _ReaderProcess:
+    """Reads once in the second process. PBXs that have to be read again are read in this one."""
+
+    child: int
+    jobs: BinaryIO
+    answers: BinaryIO
+    is_used: bool = False
+
+    def __call__(
+        self,
+        config: Config,
+        folder: Path,
+        progress: Progress | None,
+        clock_offset: timedelta,
+        known: Mapping[str, Identity],
+        files: Mapping[str, KnownFile],
+        /,
+    ) -> list[Reading]:
+        if self.is_used:
+            return read_here(config, folder, progress, clock_offset, known, files)
+        self.is_used = True
+        try:
+            pickle.dump((config, folder, progress is not None, clock_offset, known, files), self.jobs)
+            self.jobs.flush()
+            while True:
+                heard = pickle.load(self.answers)  # noqa: S301  our own process wrote it
+                if isinstance(heard, _Rows) and progress is not None:
+                    progress(*heard)
+                elif isinstance(heard, logging.LogRecord):
+                    logging.getLogger(heard.name).handle(heard)
+                elif isinstance(heard, Exception):
+                    raise heard
+                elif isinstance(heard, list):
+                    return heard
+        except (EOFError, BrokenPipeError) as error:
+            raise ThreecxError(
+                "reading in a second process",
+                "it was ended from outside, perhaps because memory ran out",
+                "Nothing was loaded. Run again",
+            ) from error
+
+
+def _serve(jobs: int, answers: int) -> None:
+    """The second process, from its begin to its end."""
+    try:
+        # Ctrl-C and SIGTERM are for the first process, which then ends this one.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.umask(0o077)
+        with os.fdopen(jobs, "rb") as waiting, os.fdopen(answers, "wb") as told:
+            import dlt_threecx.snapshot.read_all  # noqa: F401  while the first process looks up what is known
+
+            config, folder, wants_progress, *more = pickle.load(waiting)  # noqa: S301  the first process wrote it
+            threading.Thread(target=_end_with, args=(waiting,), daemon=True).start()
+            answer = _Answer(told)
+            logging.getLogger().handlers = [answer]
+            answer.send(_outcome(config, folder, answer.rows if wants_progress else None, *more))
+    except (EOFError, BrokenPipeError):
+        pass  # The first process has ended, or had nothing to read.
+    finally:
+        # Nothing of what the first process began is cleaned up twice.
+        os._exit(0)
+
+
+def _end_with(jobs: BinaryIO) -> None:
+    """Ends this process when the first one does: nothing else comes on that pipe."""
+    jobs.read()
+    os._exit(0)
+
+
+def _outcome(*job: Any) -> list[Reading] | Exception:
+    try:
+        return read_here(*job)
+    except (ThreecxError, OSError) as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - it is raised again in the first process
+        from dlt_threecx.snapshot.reading import unforeseen
+
+        return unforeseen(error, "reading in a second process", "This is a bug: report it")
+
+
+class _Answer(logging.Handler):
+    """Sends what is read, and what is logged, to the first process."""
+
+    def __init__(self, told: BinaryIO) -> None:
+        super().__init__()
+        self._told = told
+        self._turn = threading.Lock()
+        self._next: dict[str, float] = {}
+
+    def send(self, what: object) -> None:
+        with self._turn:
+            pickle.dump(what, self._told)
+            self._told.flush()
+
+    def rows(self, pbx: str, rows: int, total: int, /) -> None:
+        now = time.monotonic()
+        if rows >= total or now >= self._next.get(pbx, 0):
+            self._next[pbx] = now + _PROGRESS_SECONDS
+            self.send(_Rows(pbx, rows, total))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = copy(record)
+        # Its parts could be anything; the text is made of them.
+        told.msg, told.args, told.exc_info = record.getMessage(), None, None
+        self.send(told)

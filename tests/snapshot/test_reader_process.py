@@ -1,0 +1,121 @@
+"""PBXs are read in a second process, which ends with the first one, however that ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dlt_threecx.settings.keys import variable
+from dlt_threecx.simulator import Fleet, Simulator
+from tests.commands import ROOT, python, settings_of, threecx
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process does it all")
+
+STALLED = "stall"
+"""The headers come, then nothing more."""
+
+SCRIPT = """
+import sys
+from dlt_threecx.own_process import take_over
+take_over()
+from dlt_threecx.snapshot.reader_process import reader
+with reader() as read:
+    from datetime import timedelta
+    from pathlib import Path
+    from tests.rig import config_of
+    config = config_of(Path("."), {"default": sys.argv[1]})
+    heard = []
+    job = (config, Path("spool"), lambda *rows: heard.append(rows), timedelta(), {}, {})
+    try:
+        read(*job)
+    except OSError as error:
+        print(type(error).__name__)
+    Path("spool").mkdir()
+    (reading,) = read(*job)
+    print(reading.outcome.devices, heard[-1])
+"""
+
+
+@pytest.fixture
+def pbx() -> Iterator[Simulator]:
+    with Simulator(Fleet(devices=150, seed=4)) as simulator:
+        yield simulator
+
+
+@contextmanager
+def _sync(folder: Path, pbx: Simulator) -> Iterator[subprocess.Popen[str]]:
+    """`threecx sync -v`, which is ended in the end."""
+    command = [sys.executable, "-c", "from dlt_threecx.cli import main; main()", "sync", "-v"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **settings_of(pbx), variable("timeout_seconds"): "60"}
+    with subprocess.Popen(command, cwd=folder, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if is_so():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it takes too long")
+
+
+def _reading_child(process: subprocess.Popen[str], pbx: Simulator) -> int:
+    """The second process, once it reads."""
+    _until(lambda: len(pbx.requests) > 1)
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
+
+
+def _is_there(pid: int) -> bool:
+    """Whether the process runs; what nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_what_the_second_process_logs_is_heard(tmp_path: Path, pbx: Simulator) -> None:
+    with _sync(tmp_path, pbx) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "urllib3.connectionpool: http" in err
+
+
+def test_a_reader_that_is_killed_is_told_and_nothing_is_loaded(tmp_path: Path, pbx: Simulator) -> None:
+    pbx.fault = STALLED
+    with _sync(tmp_path, pbx) as process:
+        os.kill(_reading_child(process, pbx), signal.SIGKILL)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "reading in a second process: it was ended from outside" in err
+    pbx.fault = None
+    assert not (tmp_path / "phones.duckdb").exists()
+    assert threecx("sync", folder=tmp_path, **settings_of(pbx)).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_reader_ends_with_the_sync(tmp_path: Path, pbx: Simulator, number: signal.Signals) -> None:
+    pbx.fault = STALLED
+    with _sync(tmp_path, pbx) as process:
+        child = _reading_child(process, pbx)
+        assert _is_there(child)
+        process.send_signal(number)
+        process.communicate(timeout=20)
+        _until(lambda: not _is_there(child))
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+
+
+def test_an_error_of_the_disk_comes_through_and_a_second_reading_is_done_here(tmp_path: Path, pbx: Simulator) -> None:
+    ran = python("-c", SCRIPT, pbx.base_url, folder=tmp_path)
+    assert ran.out.splitlines() == ["FileNotFoundError", "150 ('default', 150, 150)"], ran.err
