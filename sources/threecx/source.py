@@ -112,6 +112,11 @@ def threecx_source(
     return sip_devices
 
 
+# dlt looks for an argument in every outer section too, and at last in none: a variable TOP or FILTER in somebody's
+# shell would cut each reading short. This section is never left out: `sources.threecx.top` is found, `top` is not.
+threecx_source.ref.SPEC.__section__ = "threecx"
+
+
 def _given(value: str | None) -> str | None:
     """None for the placeholder that `dlt init` writes for every secret, needed or not."""
     return None if value in PLACEHOLDERS else value

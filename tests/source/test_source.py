@@ -203,6 +203,20 @@ def test_each_option_works_from_wherever_it_is_given(
     assert found == expected(fleet.ids())
 
 
+def test_a_variable_that_names_no_section_is_of_somebody_else(
+    pbx: Simulator, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stray = {"TOP": "60", "SKIP": "7", "SEARCH": "pop", "FILTER": "Id lt 0", "ORDERBY": "Id desc", "SELECT": "Id"}
+    stray |= {"EXPAND": "Registrar", "PAGE_SIZE": "2", "PBX": "stray"}
+    expected = list(threecx_source())
+    requests = len(pbx.page_requests)
+    for name, value in stray.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(f"SOURCES__{name}", value)
+    assert expected == list(threecx_source())
+    assert len(pbx.page_requests) == 2 * requests
+
+
 def test_search_and_expand_are_passed_on(pbx: Simulator, fleet: Fleet) -> None:
     number = next(row["DN"]["Number"] for row in fleet.served() if "DN" in row)
     found = list(source_of(pbx, search=number))
