@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlt_threecx.compare.decide import SyncResult
+from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.integrity.verify import verify
@@ -25,97 +29,134 @@ DAYS = 2
 LOG = "select pbx, device_id, change, row_version, changed_fields, extra from device_versions"
 
 
-def _synced(rig: Rig, table_format: TableFormat) -> list[SyncResult]:
+def _lake(rig: Rig) -> HistoryLocation:
+    """The lake of a project: its folder `lake`."""
+    return HistoryLocation(rig.db, destination="filesystem", project=rig.project)
+
+
+@contextmanager
+def _environ(rig: Rig, table_format: str) -> Iterator[None]:
+    """In which dlt finds that lake."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lake_environ(rig.project / "lake", table_format).items():
+            patch.setenv(name, value)
+        yield
+
+
+def _synced(rig: Rig, table_format: TableFormat) -> SyncResult:
     config = rig.config()
     run = replace(config.run, table_format=table_format)
-    return sync_pbxs(replace(config, destination="filesystem", run=run), db=rig.db, dataset="threecx")
+    (result,) = sync_pbxs(replace(config, destination="filesystem", run=run), db=rig.db, dataset="threecx")
+    return result
 
 
-@pytest.fixture
-def table_format(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, value in lake_environ(tmp_path / "lake", request.param).items():
-        monkeypatch.setenv(name, value)
-    return str(request.param)
+@dataclass(frozen=True)
+class Days:
+    """The same days of one PBX, each read into a DuckDB file and into a lake of each format; the PBX still runs."""
+
+    rigs: Mapping[str, Rig]
+    results: Mapping[str, list[SyncResult]]
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    fleet = Fleet(devices=40, seed=7)
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    folder, fleet = tmp_path_factory.mktemp("days"), Fleet(devices=40, seed=7)
     with Simulator(fleet) as simulator:
-        (tmp_path / "project").mkdir()
-        yield Rig(tmp_path / "project", fleet, simulator)
+        days = Days({name: Rig(folder / name, fleet, simulator) for name in ("duckdb", *FORMATS)}, defaultdict(list))
+        for rig in days.rigs.values():
+            rig.project.mkdir()
+        for day in range(DAYS):
+            fleet.update(fleet.ids()[0], {"Unknown": {"Here": day}})
+            days.results["duckdb"].append(days.rigs["duckdb"].sync())
+            for table_format in FORMATS:
+                with _environ(days.rigs[table_format], table_format):
+                    days.results[table_format].append(_synced(days.rigs[table_format], table_format))
+            if day < DAYS - 1:
+                fleet.next_day()
+        yield days
 
 
-def _asked(location: HistoryLocation, sql: str) -> list[tuple[Any, ...]]:
-    with open_history(location) as history:
-        return sorted(history.rows(sql)[1], key=repr)
+@pytest.fixture(params=FORMATS)
+def table_format(request: pytest.FixtureRequest, days: Days) -> Iterator[TableFormat]:
+    """Each format, and dlt finds the lake of the days that has it."""
+    with _environ(days.rigs[request.param], request.param):
+        yield request.param
+
+
+@pytest.fixture
+def copy(days: Days, table_format: TableFormat, tmp_path: Path) -> Iterator[Rig]:
+    """A copy of that lake, which dlt finds in place of it."""
+    rig = Rig(tmp_path / "project", days.rigs[table_format].fleet, days.rigs[table_format].simulator)
+    shutil.copytree(days.rigs[table_format].project, rig.project)
+    with _environ(rig, table_format):
+        yield rig
+
+
+def _rows(history: History, sql: str) -> list[tuple[Any, ...]]:
+    return sorted(history.rows(sql)[1], key=repr)
 
 
 def _shown(location: HistoryLocation) -> tuple[dict[str, list[tuple[Any, ...]]], list[Any]]:
     """The rows of each view, and what `verify` says, of a history that is opened once."""
     views = ("devices", "device_history", "device_changes", "device_snapshots", "daily_inventory", "pbx_status")
     with open_history(location) as history:
-        rows = {view: sorted(history.rows(f"select * from {view}")[1], key=repr) for view in views}
+        rows = {view: _rows(history, f"select * from {view}") for view in views}
         return rows, [verdict.disagreement for verdict in verify(history)]
 
 
-@pytest.mark.parametrize("table_format", FORMATS, indirect=True)
-def test_days_are_loaded_as_they_are_in_duckdb(rig: Rig, table_format: TableFormat) -> None:
-    location = HistoryLocation(rig.db, destination="filesystem", project=rig.project)
-    for day in range(DAYS):
-        rig.fleet.update(rig.fleet.ids()[0], {"Unknown": {"Here": day}})
-        (here,), (there,) = rig.sync_all(), _synced(rig, table_format)
-        assert there.error is None
-        counted = ("devices", "added", "changed", "removed", "returned", "refreshed")
-        assert [there.report()[name] for name in counted] == [here.report()[name] for name in counted]
-        rig.fleet.next_day()
-    assert _asked(location, LOG) == _asked(HistoryLocation(rig.db), LOG)
+def test_days_are_loaded_as_they_are_in_duckdb(days: Days, table_format: TableFormat) -> None:
+    counted = ("devices", "added", "changed", "removed", "returned", "refreshed")
+    reports = {name: [result.report() for result in results] for name, results in days.results.items()}
+    for here, there in zip(reports["duckdb"], reports[table_format], strict=True):
+        assert [there[name] for name in counted] == [here[name] for name in counted]
+    assert [result.error for result in days.results[table_format]] == [None] * DAYS
+    rig = days.rigs[table_format]
     devices = "select * exclude (first_seen_at, last_changed_at, last_confirmed_at) from devices"
-    assert _asked(location, devices) == _asked(HistoryLocation(rig.db), devices)
-    assert len(_asked(location, "select * from devices_as_of(now())")) == len(_asked(location, devices))
-    with open_history(location) as history:
-        (verdict,) = verify(history)
+    with open_history(_lake(rig)) as lake, open_history(HistoryLocation(days.rigs["duckdb"].db)) as file:
+        assert _rows(lake, LOG) == _rows(file, LOG)
+        assert _rows(lake, devices) == _rows(file, devices)
+        assert len(_rows(lake, "select * from devices_as_of(now())")) == len(_rows(file, devices))
+        (verdict,) = verify(lake)
     assert (verdict.disagreement, verdict.snapshots) == (None, DAYS)
     kinds = {"parquet": [], "delta": ["_delta_log"], "iceberg": ["data", "metadata"]}
-    folder = rig.project.parent / "lake" / "threecx" / "device_versions"
+    folder = rig.project / "lake" / "threecx" / "device_versions"
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == kinds[table_format]
 
 
 @pytest.mark.parametrize("table_format", ["parquet", "delta"], indirect=True)
-def test_a_load_that_was_cut_off_shows_nothing_and_is_finished(rig: Rig, table_format: TableFormat) -> None:
-    location = HistoryLocation(rig.db, destination="filesystem", project=rig.project)
-    _synced(rig, table_format)
-    before = _asked(location, "select * from devices")
-    rig.fleet.remove(rig.fleet.ids()[0])
-    loads = rig.project.parent / "lake" / "threecx" / "_dlt_loads"
+def test_a_load_that_was_cut_off_shows_nothing_and_is_finished(copy: Rig, table_format: TableFormat) -> None:
+    devices = "select * from devices"
+    with open_history(_lake(copy)) as history:
+        before = _rows(history, devices)
+    loads = copy.project / "lake" / "threecx" / "_dlt_loads"
     there = set(loads.iterdir())
-    (noted,) = rig.work.glob("*/last_head.json")
+    (noted,) = copy.work.glob("*/last_head.json")
     head = noted.read_bytes()
-    _synced(rig, table_format)
-    # As if it had died before dlt could write that the package is complete.
-    (mark,) = set(loads.iterdir()) - there
-    mark.unlink()
-    noted.write_bytes(head)
-    assert _asked(location, "select * from devices") == before
-    (again,) = _synced(rig, table_format)
+    gone = copy.fleet.remove(copy.fleet.ids()[0])
+    try:
+        _synced(copy, table_format)
+        # As if it had died before dlt could write that the package is complete.
+        (mark,) = set(loads.iterdir()) - there
+        mark.unlink()
+        noted.write_bytes(head)
+        with open_history(_lake(copy)) as history:
+            assert _rows(history, devices) == before
+        again = _synced(copy, table_format)
+    finally:
+        copy.fleet.restore(gone["Id"])
     assert (again.report()["removed"], again.error) == (1, None)
-    with open_history(location) as history:
+    with open_history(_lake(copy)) as history:
         assert [verdict.disagreement for verdict in verify(history)] == [None]
 
 
-def test_files_that_came_twice_change_no_answer(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in lake_environ(tmp_path / "lake", "parquet").items():
-        monkeypatch.setenv(name, value)
-    location = HistoryLocation(rig.db, destination="filesystem", project=rig.project)
-    for _ in range(2):
-        _synced(rig, "parquet")
-        rig.fleet.next_day()
-    before, _ = _shown(location)
+@pytest.mark.parametrize("table_format", ["parquet"], indirect=True)
+def test_files_that_came_twice_change_no_answer(copy: Rig, table_format: TableFormat) -> None:
+    before, _ = _shown(_lake(copy))
     for twice in ("snapshots", "device_versions"):
-        for file in list((tmp_path / "lake" / "threecx" / twice).glob("*.parquet")):
+        for file in list((copy.project / "lake" / "threecx" / twice).glob("*.parquet")):
             file.with_name(f"copy-of-{file.name}").write_bytes(file.read_bytes())
-        assert _shown(location) == (before, [None])
-    assert _synced(rig, "parquet")[0].error is None
+        assert _shown(_lake(copy)) == (before, [None])
+    assert _synced(copy, table_format).error is None
 
 
 def test_commands_answer_from_files_and_write_none(tmp_path: Path) -> None:
@@ -134,9 +175,11 @@ def test_commands_answer_from_files_and_write_none(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():
             patch.setenv(name, value)
-        for sql in ("copy (select 1) to 'x.csv'", "create table x (a int)", "attach 'x.duckdb'", "select 1; select 2"):
-            with open_history(location) as history, pytest.raises(QueryError):
-                history.query(sql)
+        asked = ("copy (select 1) to 'x.csv'", "create table x (a int)", "attach 'x.duckdb'", "select 1; select 2")
+        with open_history(location) as history:
+            for sql in asked:
+                with pytest.raises(QueryError):
+                    history.query(sql)
     ran = threecx("status", "--dataset", "other", folder=tmp_path, **environ)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
@@ -145,13 +188,12 @@ def test_commands_answer_from_files_and_write_none(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("table_format", FORMATS, indirect=True)
-def test_a_query_reads_no_file_but_those_of_the_dataset(rig: Rig, table_format: TableFormat) -> None:
-    _synced(rig, table_format)
-    lake, location = rig.project.parent / "lake", HistoryLocation(rig.db, destination="filesystem", project=rig.project)
+def test_a_query_reads_no_file_but_those_of_the_dataset(days: Days, table_format: TableFormat) -> None:
+    rig = days.rigs[table_format]
+    lake = rig.project / "lake"
     (other := lake / "other.csv").write_text("name\nforeign")
-    with open_history(location) as history:
-        assert list(history.query("select count(*) as n from devices")[1]) == [(40,)]
+    with open_history(_lake(rig)) as history:
+        assert list(history.query("select count(*) as n from devices")[1]) == [(len(rig.fleet),)]
         for sql in (
             f"select * from read_text('{other}')",
             f"select * from '{other}'",
@@ -170,9 +212,9 @@ def test_a_query_reads_no_file_but_those_of_the_dataset(rig: Rig, table_format: 
 
 def test_a_bucket_is_read_through_the_file_system_of_dlt(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", "memory://phones")
-    location = HistoryLocation(rig.db, destination="filesystem", project=rig.project)
-    assert _synced(rig, "parquet")[0].error is None
-    assert _asked(location, "select count(*) from devices") == [(40,)]
+    assert _synced(rig, "parquet").error is None
+    with open_history(_lake(rig)) as history:
+        assert _rows(history, "select count(*) from devices") == [(len(rig.fleet),)]
 
 
 def test_parquet_is_the_default() -> None:
