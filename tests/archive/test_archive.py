@@ -7,16 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
 
 from dlt_threecx import open_history as api_history
 from dlt_threecx.archive.archive import archive_history
+from dlt_threecx.destinations.base import History
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.errors import DestinationError
@@ -103,9 +104,34 @@ def archived(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> HistoryLo
     return location
 
 
+class Opened(NamedTuple):
+    """Histories that many questions are put to."""
+
+    whole: History
+    rest: History
+    joined: History
+    """The rest with both archives."""
+
+
+@pytest.fixture(scope="module")
+def opened(whole: Path, archived: HistoryLocation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    # copies: DuckDB opens no file in two ways at once
+    folder = tmp_path_factory.mktemp("opened")
+    before = HistoryLocation(Path(shutil.copy(whole, folder / "phones.duckdb")))
+    shutil.copytree(archived.project, folder / "project")
+    rest = HistoryLocation(folder / "project" / "phones.duckdb")
+    locations = before, rest, _with(rest, "1", "2")
+    with ExitStack() as stack:
+        yield Opened(*(stack.enter_context(open_history(location)) for location in locations))
+
+
+def _answer(history: History, sql: str) -> Rows:
+    return list(history.rows(sql)[1])
+
+
 def _rows(location: HistoryLocation, sql: str) -> Rows:
     with open_history(location) as history:
-        return list(history.rows(sql)[1])
+        return _answer(history, sql)
 
 
 def _verdicts(location: HistoryLocation) -> dict[str, Verdict]:
@@ -150,20 +176,18 @@ def test_the_history_begins_where_the_archive_ends_and_that_where_the_one_before
         assert {join.archived.archive for join in begins.values() if join} == {f"{earlier}.duckdb"}
 
 
-def test_no_attempt_and_no_version_is_lost_or_doubled(whole: Path, archived: HistoryLocation) -> None:
-    everything = _with(archived, "1", "2")
+def test_no_attempt_and_no_version_is_lost_or_doubled(opened: Opened) -> None:
     for table, but in (("snapshots", "where status <> 'joined'"), ("device_versions", "")):
         names = "* exclude (_dlt_load_id)" if table == "snapshots" else "*"
         order = f"select {names} from (select * from {table} {but}) order by all"
         before = order.replace("(_dlt_load_id)", "(_dlt_load_id, _dlt_id)")
-        assert _rows(everything, order) == _rows(HistoryLocation(whole), before)
+        assert _answer(opened.joined, order) == _answer(opened.whole, before)
 
 
-def test_rows_that_nobody_needs_are_gone(whole: Path, archived: HistoryLocation) -> None:
-    before, after = _rows(HistoryLocation(whole), "select count(*) from snapshots"), _verdicts(archived)
-    assert {pbx: verdict.attempts for pbx, verdict in after.items()} == {"hq": 0, "leeds": 2}
-    assert before == [(DAYS + 5,)]
-    kept = _rows(archived, "select status, count(*) from snapshots where pbx = 'hq' group by all order by all")[1:]
+def test_rows_that_nobody_needs_are_gone(opened: Opened) -> None:
+    assert {verdict.pbx: verdict.attempts for verdict in verify(opened.rest)} == {"hq": 0, "leeds": 2}
+    assert _answer(opened.whole, "select count(*) from snapshots") == [(DAYS + 5,)]
+    kept = _answer(opened.rest, "select status, count(*) from snapshots where pbx = 'hq' group by all order by all")[1:]
     assert kept == [("complete", 1), ("join", 1)]
 
 
@@ -196,40 +220,38 @@ SAME_AFTER = {
 
 
 @pytest.mark.parametrize("view", SAME_AFTER)
-def test_a_view_says_the_same_of_the_time_after_the_join(whole: Path, archived: HistoryLocation, view: str) -> None:
-    before = _rows(HistoryLocation(whole), f"{SAME_AFTER[view]} order by all")
+def test_a_view_says_the_same_of_the_time_after_the_join(opened: Opened, view: str) -> None:
+    before = _answer(opened.whole, f"{SAME_AFTER[view]} order by all")
     assert before
-    assert _rows(archived, f"{SAME_AFTER[view]} order by all") == before
+    assert _answer(opened.rest, f"{SAME_AFTER[view]} order by all") == before
 
 
-def test_what_the_archive_knows_is_null_and_not_wrong(whole: Path, archived: HistoryLocation) -> None:
+def test_what_the_archive_knows_is_null_and_not_wrong(opened: Opened) -> None:
     sql = "select pbx, device_id, first_seen_at from devices order by all"
-    before, after = _rows(HistoryLocation(whole), sql), _rows(archived, sql)
+    before, after = _answer(opened.whole, sql), _answer(opened.rest, sql)
     assert any(at is None for *_, at in after)
     assert any(at is not None for *_, at in after)
     assert all(new in (None, old) for (*_, old), (*_, new) in zip(before, after, strict=True))
     since = "select rule, pbx, device_id, since from findings order by all"
-    pairs = zip(_rows(HistoryLocation(whole), since), _rows(archived, since), strict=True)
+    pairs = zip(_answer(opened.whole, since), _answer(opened.rest, since), strict=True)
     assert all(new is None or new >= old for (*_, old), (*_, new) in pairs)
 
 
-def test_nothing_is_said_of_the_time_before_the_join(archived: HistoryLocation) -> None:
+def test_nothing_is_said_of_the_time_before_the_join(opened: Opened) -> None:
+    day_before = f"cast(({AFTER} - interval 1 day) at time zone 'UTC' as date)"
     for question in (
         f"select * from device_changes where changed_at <= {AFTER}",
         f"select * from device_snapshots where taken_at < {AFTER} - interval 1 day and pbx = 'leeds'",
         "select * from devices_as_of(now() - interval '5 days')",
-        (
-            f"select * from daily_inventory where day < cast(({AFTER} - interval 1 day) at time zone 'UTC' as date) "
-            "and pbx = 'leeds'"
-        ),
+        f"select * from daily_inventory where day < {day_before} and pbx = 'leeds'",
     ):
-        assert _rows(archived, question) == [], question
+        assert _answer(opened.rest, question) == [], question
 
 
 @pytest.mark.parametrize("view", [*VIEWS, "devices_as_of(now() - interval '100 hours')"])
-def test_with_its_archives_a_history_answers_as_before(whole: Path, archived: HistoryLocation, view: str) -> None:
+def test_with_its_archives_a_history_answers_as_before(opened: Opened, view: str) -> None:
     sql = f"select * from {view} order by all"
-    assert _rows(_with(archived, "1", "2"), sql) == _rows(HistoryLocation(whole), sql)
+    assert _answer(opened.joined, sql) == _answer(opened.whole, sql)
 
 
 def test_with_the_last_archive_alone_the_history_begins_after_the_first(archived: HistoryLocation) -> None:
@@ -357,18 +379,15 @@ def test_an_archive_that_was_edited_is_noticed(archived: HistoryLocation, tmp_pa
 
 
 def test_a_call_that_was_killed_before_the_removal_is_finished_by_the_next(
-    copy: HistoryLocation, tmp_path: Path
+    copy: HistoryLocation, archived: HistoryLocation
 ) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(copy.project, other)
-    file = copy.project / "old.duckdb"
-    archive_history(HistoryLocation(other / "phones.duckdb", project=other), file, SECOND_CUT, 1)
-    done = archive_history(copy, file, SECOND_CUT, 1)
+    file = Path(shutil.copy(archived.db.with_name("1.duckdb"), copy.project))
+    done = archive_history(copy, file, FIRST_CUT, 1)
     assert done.was_there
     assert _disagreements(copy) == []
     assert _disagreements(HistoryLocation(copy.db, project=copy.project, archives=(file,))) == []
     with pytest.raises(SettingsError, match="nothing older"):
-        archive_history(copy, file, SECOND_CUT, 1)
+        archive_history(copy, file, FIRST_CUT, 1)
 
 
 def test_a_file_that_is_there_is_never_touched(copy: HistoryLocation) -> None:
