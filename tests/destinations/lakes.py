@@ -1,10 +1,13 @@
 """A lake for tests: a folder that dlt's `filesystem` writes to."""
 
 from pathlib import Path
+from typing import get_args
+
+from dlt_threecx.settings.config import TableFormat
 
 __all__ = ["FORMATS", "lake_environ"]
 
-FORMATS = ("parquet", "delta", "iceberg")
+FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
 
 
 def lake_environ(folder: Path, table_format: str) -> dict[str, str]:

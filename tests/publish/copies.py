@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import duckdb
 
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.publish.publication import Publication, publish
+from dlt_threecx.tables import TABLES
 from dlt_threecx.views.views import VIEWS
 from tests.literal import Day, empty_history, write_days
 
-__all__ = ["DAYS", "RELATIONS", "copied", "published", "rows_of", "written"]
+__all__ = ["DAYS", "RELATIONS", "both_sides", "copied", "opened", "published", "rows_of", "written"]
 
 RELATIONS = ("snapshots", "device_versions", *VIEWS)
 
@@ -53,9 +54,23 @@ def rows_of(connection: duckdb.DuckDBPyConnection, relation: str, columns: str =
     return sorted(map(repr, found))
 
 
+def both_sides(
+    copy: duckdb.DuckDBPyConnection, history: duckdb.DuckDBPyConnection
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each relation with its rows in the copy and its rows in the history."""
+    for relation in RELATIONS:
+        columns = ", ".join(column.name for column in TABLES.get(relation, ())) or "*"
+        yield relation, rows_of(copy, relation, columns), rows_of(history, relation, columns)
+
+
+def opened(db: Path) -> duckdb.DuckDBPyConnection:
+    """A file, opened as a reader does, in UTC."""
+    connection = duckdb.connect(str(db), read_only=True)
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute(f"use {db.stem}.threecx")
+    return connection
+
+
 def copied(folder: Path) -> duckdb.DuckDBPyConnection:
     """The published file, opened as a reader does, in UTC."""
-    connection = duckdb.connect(str(folder / "threecx_bi.duckdb"), read_only=True)
-    connection.execute("set TimeZone = 'UTC'")
-    connection.execute("use threecx_bi.threecx")
-    return connection
+    return opened(folder / "threecx_bi.duckdb")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from dlt_threecx.destinations.location import HistoryLocation
@@ -14,7 +13,7 @@ from dlt_threecx.run import sync_pbxs
 from dlt_threecx.views.views import view_statements
 from tests.destinations.lakes import lake_environ
 from tests.destinations.warehouse import postgres
-from tests.publish.copies import DAYS, RELATIONS, copied, published, rows_of, written
+from tests.publish.copies import DAYS, RELATIONS, both_sides, copied, opened, published, rows_of, written
 from tests.rig import Rig
 
 
@@ -25,18 +24,15 @@ def test_postgresql_publishes_what_duckdb_publishes(tmp_path: Path, monkeypatch:
         location = HistoryLocation(tmp_path / "none.duckdb", destination="postgres", project=tmp_path)
         for number in (2, len(DAYS)):
             here = written(tmp_path / "threecx.duckdb", DAYS[:number])
-            with duckdb.connect(str(here.db)) as history:
-                history.execute("set TimeZone = 'UTC'")
-                history.execute("use threecx.threecx")
+            with opened(here.db) as history:
                 server.copy(history)
             server.execute(*view_statements("postgres", "threecx"))
             done = published(location, tmp_path / "bi")
             assert (done.has_news, done.is_whole) == (True, number == 2)
         assert not published(location, tmp_path / "bi").has_news
-    published(here, tmp_path / "expected")
-    with copied(tmp_path / "bi") as copy, copied(tmp_path / "expected") as other:
-        for relation in RELATIONS:
-            assert rows_of(copy, relation) == rows_of(other, relation), relation
+    with copied(tmp_path / "bi") as copy, opened(here.db) as history:
+        for relation, there, rows in both_sides(copy, history):
+            assert there == rows, relation
 
 
 def test_a_lake_publishes_what_its_views_say(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -9,35 +10,55 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError
 from dlt_threecx.publish.bi_file import AS_VIEWS
 from dlt_threecx.source.errors import SettingsError
-from dlt_threecx.tables import TABLES
 from tests.literal import write_days
-from tests.publish.copies import DAYS, RELATIONS, copied, published, rows_of, written
+from tests.publish.copies import DAYS, RELATIONS, both_sides, copied, opened, published, rows_of, written
 
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose history was published into `daily` while it grew, and at the end into `once`."""
+    """A project whose history was published into `daily` while it grew, and at the end into `once`.
+
+    `before` and `before.duckdb` are what `daily` and the history were before the last day.
+    """
     project = tmp_path_factory.mktemp("grown")
-    for number in (2, 4, len(DAYS)):
+    for number in (2, len(DAYS) - 1, len(DAYS)):
         location = written(project / "threecx.duckdb", DAYS[:number])
         done = published(location, project / "daily", parquet=True)
         assert (done.has_news, done.is_whole) == (True, number == 2)
+        if number == len(DAYS) - 1:
+            shutil.copytree(project / "daily", project / "before")
+            shutil.copy(location.db, project / "before.duckdb")
     assert published(location, project / "once", parquet=True).is_whole
     return project
 
 
+@pytest.fixture
+def history(grown: Path) -> HistoryLocation:
+    """The history at the end; nobody writes to it."""
+    return HistoryLocation(grown / "threecx.duckdb", project=grown)
+
+
+@pytest.fixture
+def before(grown: Path, tmp_path: Path) -> Path:
+    """A copy that misses the last day."""
+    return shutil.copytree(grown / "before", tmp_path / "bi")
+
+
+@pytest.fixture
+def daily(grown: Path, tmp_path: Path) -> Path:
+    """A copy that misses nothing."""
+    return shutil.copytree(grown / "daily", tmp_path / "bi")
+
+
 @pytest.mark.parametrize("folder", ["daily", "once"])
 def test_the_copy_has_the_rows_of_the_history(grown: Path, folder: str) -> None:
-    with duckdb.connect(str(grown / "threecx.duckdb"), read_only=True) as history, copied(grown / folder) as copy:
-        history.execute("use threecx.threecx")
-        history.execute("set TimeZone = 'UTC'")
-        for relation in RELATIONS:
-            columns = ", ".join(column.name for column in TABLES.get(relation, ())) or "*"
-            expected = rows_of(history, relation, columns)
-            assert rows_of(copy, relation, columns) == expected, relation
+    with opened(grown / "threecx.duckdb") as history, copied(grown / folder) as copy:
+        for relation, there, expected in both_sides(copy, history):
+            assert there == expected, relation
             assert expected
 
 
@@ -75,98 +96,86 @@ def test_the_parquet_files_have_the_rows_of_the_copy(grown: Path) -> None:
                 assert found == rows_of(copy, relation), relation
 
 
-def test_without_news_nothing_is_written(tmp_path: Path) -> None:
-    location, folder = written(tmp_path / "threecx.duckdb"), tmp_path / "bi"
-    first = published(location, folder, parquet=True)
-    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*.*")}
-    again = published(location, folder)
-    assert (again.has_news, again.published_at) == (False, first.published_at)
+def test_without_news_nothing_is_written(history: HistoryLocation, daily: Path) -> None:
+    with copied(daily) as copy:
+        [(published_at,)] = copy.execute("select published_at from publication").fetchall()
+    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in daily.rglob("*.*")}
+    again = published(history, daily)
+    assert (again.has_news, again.published_at) == (False, published_at)
     assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in before} == before
 
 
-def test_only_months_with_news_are_written_again(tmp_path: Path) -> None:
-    folder = tmp_path / "bi"
-    published(written(tmp_path / "threecx.duckdb", DAYS[:-1]), folder, parquet=True)
-    before = {path: path.stat().st_ino for path in folder.rglob("*.parquet")}
-    done = published(written(tmp_path / "threecx.duckdb", DAYS), folder)
-    written_again = {str(path.relative_to(folder)) for path, inode in before.items() if path.stat().st_ino != inode}
-    oldest = sorted(folder.glob("parquet/device_versions/*.parquet"))[0].name
+def test_only_months_with_news_are_written_again(history: HistoryLocation, before: Path) -> None:
+    inodes = {path: path.stat().st_ino for path in before.rglob("*.parquet")}
+    done = published(history, before)
+    written_again = {str(path.relative_to(before)) for path, inode in inodes.items() if path.stat().st_ino != inode}
+    oldest = sorted(before.glob("parquet/device_versions/*.parquet"))[0].name
     assert f"parquet/device_versions/{oldest}" not in written_again
     assert f"parquet/device_changes/{oldest}" not in written_again
     assert "parquet/devices.parquet" in written_again
-    new = set(folder.rglob("*.parquet")) - before.keys()
+    new = set(before.rglob("*.parquet")) - inodes.keys()
     assert done.parquet_files == len(written_again) + len(new)
 
 
-def test_a_parquet_file_that_somebody_removed_comes_back(tmp_path: Path) -> None:
-    location, folder = written(tmp_path / "threecx.duckdb"), tmp_path / "bi"
-    published(location, folder, parquet=True)
-    (folder / "parquet" / "devices.parquet").unlink()
-    assert published(location, folder).parquet_files == 1
-    assert pq.read_table(folder / "parquet" / "devices.parquet").num_rows == 4
+def test_a_parquet_file_that_somebody_removed_comes_back(history: HistoryLocation, daily: Path) -> None:
+    (daily / "parquet" / "devices.parquet").unlink()
+    assert published(history, daily).parquet_files == 1
+    assert pq.read_table(daily / "parquet" / "devices.parquet").num_rows == 4
 
 
-def test_the_mode_is_the_one_asked_for_and_stays(tmp_path: Path) -> None:
-    folder = tmp_path / "bi"
-
+def test_the_mode_is_the_one_asked_for_and_stays(grown: Path, history: HistoryLocation, before: Path) -> None:
     def modes() -> set[int]:
         return {
-            stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.suffix in (".duckdb", ".parquet")
+            stat.S_IMODE(path.stat().st_mode) for path in before.rglob("*") if path.suffix in (".duckdb", ".parquet")
         }
 
-    location = written(tmp_path / "threecx.duckdb", DAYS[:-1])
-    published(location, folder, parquet=True)
     assert modes() == {0o600}
-    assert not published(location, folder, mode=0o640).has_news
+    assert not published(HistoryLocation(grown / "before.duckdb"), before, mode=0o640).has_news
     assert modes() == {0o640}
-    published(written(tmp_path / "threecx.duckdb", DAYS), folder)
+    assert published(history, before).has_news
     assert modes() == {0o640}
-    assert stat.S_IMODE((folder / "parquet" / "device_changes").stat().st_mode) == 0o755
+    assert stat.S_IMODE((before / "parquet" / "device_changes").stat().st_mode) == 0o755
 
 
-def test_another_history_makes_a_whole_new_copy(tmp_path: Path) -> None:
-    folder = tmp_path / "bi"
-    published(written(tmp_path / "threecx.duckdb"), folder, parquet=True)
+def test_another_history_makes_a_whole_new_copy(daily: Path, tmp_path: Path) -> None:
     other = [(day + 400, pbx, devices) for day, pbx, devices in DAYS[:2]]
-    assert published(written(tmp_path / "other.duckdb", other), folder).is_whole
-    with copied(folder) as copy:
+    assert published(written(tmp_path / "other.duckdb", other), daily).is_whole
+    with copied(daily) as copy:
         assert copy.execute("select count(*) from devices").fetchone() == (2,)
-    months = {path.stem for path in folder.glob("parquet/device_changes/*.parquet")}
+    months = {path.stem for path in daily.glob("parquet/device_changes/*.parquet")}
     assert len(months) == 1, "files of the first history are left"
 
 
-def test_rows_that_a_destination_holds_twice_come_once(tmp_path: Path) -> None:
-    location = written(tmp_path / "threecx.duckdb")
-    with duckdb.connect(str(location.db)) as history:
-        history.execute("use threecx.threecx")
-        write_days(history, DAYS, doubled=True)
-    published(location, tmp_path / "bi")
+def test_rows_that_a_destination_holds_twice_come_once(history: HistoryLocation, tmp_path: Path) -> None:
+    doubled = HistoryLocation(Path(shutil.copy(history.db, tmp_path)))
+    with duckdb.connect(str(doubled.db)) as connection:
+        connection.execute("use threecx.threecx")
+        write_days(connection, DAYS, doubled=True)
+    published(doubled, tmp_path / "bi")
     with copied(tmp_path / "bi") as copy:
         assert copy.execute("select count(*), count(distinct snapshot_id || pbx) from snapshots").fetchone() == (7, 7)
         assert copy.execute("select count(*) from device_snapshots").fetchone() == (14,)
 
 
-def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    location, folder = written(tmp_path / "threecx.duckdb"), tmp_path / "bi"
+def test_a_file_of_somebody_else_is_left_alone(history: HistoryLocation, tmp_path: Path) -> None:
+    folder = tmp_path / "bi"
     folder.mkdir()
     theirs = folder / "threecx_bi.duckdb"
     with duckdb.connect(str(theirs)) as connection:
         connection.execute("create table mine as select 1 as one")
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(DestinationError, match="is no published copy"):
-        published(location, folder)
+        published(history, folder)
     with duckdb.connect(str(theirs)) as connection:
         assert connection.execute("from mine").fetchall() == [(1,)]
     assert {path.name for path in folder.iterdir()} == {"notes.txt", "threecx_bi.duckdb", ".threecx_bi.lock"}
 
 
-def test_a_reader_that_opened_the_copy_for_writing_stops_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "bi"
-    published(written(tmp_path / "threecx.duckdb", DAYS[:-1]), folder)
-    with duckdb.connect(str(folder / "threecx_bi.duckdb")) as writer:
+def test_a_reader_that_opened_the_copy_for_writing_stops_nothing(history: HistoryLocation, before: Path) -> None:
+    with duckdb.connect(str(before / "threecx_bi.duckdb")) as writer:
         writer.execute("create table threecx.scratch as select 1 as one")
-        published(written(tmp_path / "threecx.duckdb", DAYS), folder)
-    with copied(folder) as copy:
+        published(history, before)
+    with copied(before) as copy:
         assert copy.execute("select max(last_complete_at) > now() - interval 1 day from pbx_status").fetchone() == (
             True,
         )
@@ -174,11 +183,11 @@ def test_a_reader_that_opened_the_copy_for_writing_stops_nothing(tmp_path: Path)
 
 def test_without_a_history_nothing_is_published(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such file"):
-        published(written(tmp_path / "threecx.duckdb").__class__(tmp_path / "none.duckdb"), tmp_path / "bi")
+        published(HistoryLocation(tmp_path / "none.duckdb"), tmp_path / "bi")
     assert [path.name for path in (tmp_path / "bi").glob("threecx*")] == []
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(history: HistoryLocation, tmp_path: Path) -> None:
     (tmp_path / "bi").write_text("a file")
     with pytest.raises(DestinationError, match=r"publish into .*bi"):
-        published(written(tmp_path / "threecx.duckdb"), tmp_path / "bi")
+        published(history, tmp_path / "bi")

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from random import Random
 
-import duckdb
-
 from tests.commands import ROOT, settings_of, threecx
-from tests.publish.copies import RELATIONS, copied, rows_of
+from tests.publish.copies import both_sides, copied, opened
 from tests.rig import Rig
 
 SYNCS, KILLED = 4, 5
@@ -58,11 +56,9 @@ def test_syncs_publish_and_some_are_killed_while_others_read(rig: Rig) -> None:
     assert int(told[0][1]) > 1, "the reader saw no news"
     assert told[1][1] == "1", "the copy changed under a reader that keeps it open"
     assert [path.name for path in folder.iterdir() if path.name.endswith(".new")] == []
-    with duckdb.connect(str(rig.db), read_only=True) as history, copied(folder) as copy:
-        history.execute("set TimeZone = 'UTC'")
-        history.execute(f"use {rig.db.stem}.threecx")
-        for relation in RELATIONS[2:]:
-            assert rows_of(copy, relation) == rows_of(history, relation), relation
+    with opened(rig.db) as history, copied(folder) as copy:
+        for relation, there, expected in both_sides(copy, history):
+            assert there == expected, relation
 
 
 def test_a_publication_that_fails_is_told_and_fails_no_sync(rig: Rig) -> None:
