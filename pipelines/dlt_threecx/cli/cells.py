@@ -5,15 +5,27 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from itertools import islice
+from functools import lru_cache
+from itertools import islice, repeat
 from typing import Any
 
 from dlt_threecx.queries.json_value import plain
 
-__all__ = ["cell_text", "csv_text", "is_number", "json_text", "row_texts", "shown", "text_width"]
+__all__ = [
+    "cell_text",
+    "column_texts",
+    "csv_text",
+    "is_number",
+    "json_text",
+    "padded",
+    "row_texts",
+    "shown",
+    "text_width",
+    "widest",
+]
 
 _STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Characters that JSON may hold as they are, but that could steer a terminal."""
@@ -38,6 +50,8 @@ def shown(value: Any, zone: tzinfo = UTC) -> str:
     """The value in a table: one line, nothing that could steer a terminal, times to the minute in a zone."""
     if isinstance(value, datetime):
         return f"{value.astimezone(zone) if value.tzinfo else value:%Y-%m-%d %H:%M}"
+    if isinstance(value, str) and value.isprintable():
+        return value
     text = cell_text(value).replace("\n", "\\n")
     return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
@@ -67,6 +81,7 @@ def json_text(value: Any) -> str:
     return text if text.isascii() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+@lru_cache(_KEPT)
 def text_width(text: str) -> int:
     """Columns on a screen: an East Asian sign takes two, an accent that joins its letter none."""
     if text.isascii() or not _ODD_WIDTH.search(text):
@@ -74,8 +89,26 @@ def text_width(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
+def widest(texts: Collection[str]) -> int:
+    """The width of the widest text."""
+    return max(map(len if _are_narrow(texts) else text_width, texts))
+
+
+def padded(texts: Collection[str], width: int, *, is_right: bool) -> Iterator[str]:
+    """The texts, filled up with blanks to a width."""
+    pad = str.rjust if is_right else str.ljust
+    if _are_narrow(texts):
+        return map(pad, texts, repeat(width))
+    return (pad(text, width + len(text) - text_width(text)) for text in texts)
+
+
+def column_texts(text: Callable[[Any], str], values: Sequence[Any]) -> list[str]:
+    """The values of a column as text, by a function that is called once for a value that comes again and again."""
+    return list(_ColumnTexts(text)(values))
+
+
 def row_texts(texts: Sequence[Callable[[Any], str]], rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, ...]]:
-    """Each row as text, by a function per column; it is called once for a value that comes again and again."""
+    """Each row as text, by a function per column, some rows at a time."""
     columns = [_ColumnTexts(text) for text in texts]
     remaining = iter(rows)
     while some := list(islice(remaining, _BATCH)):
@@ -112,6 +145,12 @@ class _Texts(dict[Any, str]):
     def __missing__(self, value: Any) -> str:
         text = self[value] = self._text(value)
         return text
+
+
+def _are_narrow(texts: Iterable[str]) -> bool:
+    """Every character of these texts is one column wide; quicker than to look at each text."""
+    together = "".join(texts)
+    return together.isascii() or not _ODD_WIDTH.search(together)
 
 
 def is_number(value: Any, *, null: bool = False) -> bool:

@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from dlt_threecx.cli.cells import is_number, row_texts, shown, text_width
+from dlt_threecx.cli.cells import column_texts, is_number, padded, shown, text_width, widest
 
-__all__ = ["LABELS", "Table", "coloured", "cut", "laid_out"]
+__all__ = ["LABELS", "Column", "Table", "coloured", "cut", "laid_out"]
 
 LABELS = {
     "dn_number": "extension",
@@ -48,28 +48,33 @@ _BLANK_END = re.compile(r" +((?:\x1b\[0m)?)$")
 _PART = re.compile(r"\S+$")
 
 
+class Column(NamedTuple):
+    """A column that fits."""
+
+    heading: str
+    cells: Sequence[str]
+    width: int
+    is_right: bool
+    """Numbers go to the right side."""
+    styled: bool
+
+    def padded(self) -> Iterator[str]:
+        """The heading and the cells, all as wide as the column."""
+        return padded([self.heading, *self.cells], self.width, is_right=self.is_right)
+
+
 @dataclass(frozen=True)
 class Table:
-    """Columns and cells that fit."""
+    """The columns that fit."""
 
-    headings: list[str]
-    rows: Sequence[Sequence[str]]
-    widths: list[int]
-    is_right: list[bool]
-    """Numbers go to the right side."""
-    styled: list[bool]
+    columns: Sequence[Column]
     left_out: list[str]
     """Columns without room."""
 
     def lines(self) -> Iterator[str]:
         """The heading, then a line per row."""
-        for row in (self.headings, *self.rows):
-            yield "  ".join(self._padded(row)).rstrip()
-
-    def _padded(self, row: Sequence[str]) -> Iterator[str]:
-        for text, width, is_right in zip(row, self.widths, self.is_right, strict=True):
-            blank = " " * (width - text_width(text))
-            yield blank + text if is_right else text + blank
+        for row in zip(*(column.padded() for column in self.columns), strict=True):
+            yield "  ".join(row).rstrip()
 
     def coloured(self, width: int) -> str:
         """The same for a terminal, with colours unless NO_COLOR is set."""
@@ -80,12 +85,18 @@ class Table:
         from rich.text import Text
 
         table = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold underline")
-        for name, size, is_right in zip(self.headings, self.widths, self.is_right, strict=True):
-            justify = "right" if is_right else "left"
-            table.add_column(Text(name), justify=justify, width=size, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
-        for row in self.rows:
-            cells = zip(row, self.styled, strict=True)
-            table.add_row(*(Text(text, style=STYLES.get(text, "") if styled else "") for text, styled in cells))
+        for column in self.columns:
+            justify = "right" if column.is_right else "left"
+            table.add_column(
+                Text(column.heading),
+                justify=justify,  # type: ignore[arg-type]
+                width=column.width,
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+        for row in zip(*(column.cells for column in self.columns), strict=True):
+            cells = zip(row, self.columns, strict=True)
+            table.add_row(*(Text(text, style=STYLES.get(text, "") if column.styled else "") for text, column in cells))
         out = StringIO()
         Console(file=out, width=width + _GAP, force_terminal=True, highlight=False).print(table)
         return "".join(_BLANK_END.sub(r"\1", line) + "\n" for line in out.getvalue().splitlines())
@@ -103,12 +114,13 @@ def laid_out(
     """The table in a width, None is without end. Columns that are not `important` go first, from the right."""
     headings = [shown(LABELS.get(name, name) if labels else name) for name in columns]
     text = partial(_word if labels else shown, zone=zone)
-    cells = list(row_texts([text] * len(columns), rows))
-    natural = [max([text_width(name), *(text_width(row[i]) for row in cells)]) for i, name in enumerate(headings)]
+    values = [[row[i] for row in rows] for i in range(len(columns))]
+    cells = [column_texts(text, column) for column in values]
+    natural = [widest([name, *texts]) for name, texts in zip(headings, cells, strict=True)]
     chosen, widths = list(range(len(columns))), natural
     if width is not None:
         least = [
-            min(size, max(text_width(headings[i]), _LEAST, _longest_whole(rows, cells, i)))
+            min(size, max(text_width(headings[i]), _LEAST, _longest_whole(values[i], cells[i])))
             for i, size in enumerate(natural)
         ]
         ranks = {name: rank for rank, name in enumerate(important)}
@@ -117,14 +129,17 @@ def laid_out(
             ranking.pop()
         chosen = sorted(ranking)
         widths = _widened(least, natural, [i for i in ranking if i in chosen], width)
-        cells = [tuple(_cut_to(row[i], widths[i]) for i in chosen) for row in cells]
-    numbers = [_are_numbers({type(row[i]): row[i] for row in rows}.values()) for i in chosen]
     return Table(
-        headings=[_cut_to(headings[i], widths[i]) for i in chosen],
-        rows=cells,
-        widths=[widths[i] for i in chosen],
-        is_right=numbers,
-        styled=[columns[i] in _STYLED for i in chosen],
+        [
+            Column(
+                heading=_cut_to(headings[i], widths[i]),
+                cells=cells[i] if natural[i] <= widths[i] else [_cut_to(cell, widths[i]) for cell in cells[i]],
+                width=widths[i],
+                is_right=_are_numbers({type(value): value for value in values[i]}.values()),
+                styled=columns[i] in _STYLED,
+            )
+            for i in chosen
+        ],
         left_out=[headings[i] for i in range(len(columns)) if i not in chosen],
     )
 
@@ -137,13 +152,13 @@ def _word(value: Any, zone: tzinfo) -> str:
     return _WORDS[value] if isinstance(value, bool) else shown(value, zone)
 
 
-def _longest_whole(rows: Sequence[Sequence[Any]], cells: Sequence[Sequence[str]], column: int) -> int:
+def _longest_whole(values: Sequence[Any], cells: Sequence[str]) -> int:
     """Width of the longest value that must not be cut: a number, a time, an address or a version."""
     return max(
         (
-            text_width(cell[column])
-            for row, cell in zip(rows, cells, strict=True)
-            if not isinstance(row[column], str | dict | list) or _WHOLE.fullmatch(cell[column])
+            text_width(cell)
+            for value, cell in zip(values, cells, strict=True)
+            if not isinstance(value, str | dict | list) or _WHOLE.fullmatch(cell)
         ),
         default=0,
     )
