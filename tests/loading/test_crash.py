@@ -17,12 +17,12 @@ import pytest
 from dlt_threecx.simulator import Fleet
 from tests.commands import ROOT, settings_of
 from tests.loading.processes import Processes
-from tests.rig import Rig, assert_sound, counts, rigs
+from tests.rig import FirstSyncs, Rig, assert_sound, counts, rigs
 from tests.sync.model import Model, stored
 
-AT_STEPS = 6
+AT_STEPS = 4
 """`make prove` kills at every step."""
-AFTER_A_WHILE = 5
+AFTER_A_WHILE = 3
 LOADED_FROM = "/started_jobs/"
 """Where dlt moves a file of a complete package before it loads it; the package does not count yet."""
 
@@ -35,8 +35,8 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    yield from rigs(tmp_path / "killed", Fleet(devices=60, seed=3))
+def rig(tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
+    yield from first_syncs.rigs(tmp_path / "killed", devices=60, seed=3)
 
 
 class Witness:
@@ -83,7 +83,6 @@ def packages(rig: Rig) -> list[str]:
 
 
 def test_killed_at_any_touch_of_the_disk_the_next_sync_is_right(rig: Rig, processes: Processes) -> None:
-    processes.sync(rig)
     witness = Witness(rig)
     witness.next_day()
     steps = processes.sync(rig).steps
@@ -96,7 +95,6 @@ def test_killed_at_any_touch_of_the_disk_the_next_sync_is_right(rig: Rig, proces
 
 
 def test_killed_at_any_time_the_next_sync_is_right(rig: Rig, processes: Processes) -> None:
-    rig.sync()
     witness = Witness(rig)
     chance, killed = random.Random(4), 0
     for _ in range(AFTER_A_WHILE):
@@ -109,9 +107,9 @@ def test_killed_at_any_time_the_next_sync_is_right(rig: Rig, processes: Processe
 
 def test_killed_in_the_very_first_sync_the_next_is_right(tmp_path: Path, processes: Processes) -> None:
     steps = 0
-    for number in range(5):
+    for number in range(4):
         for rig in rigs(tmp_path / str(number), Fleet(devices=20, seed=3)):
-            ended = processes.sync(rig, die_at_step=1 + number * steps // 5 if number else None)
+            ended = processes.sync(rig, die_at_step=1 + number * steps // 4 if number else None)
             assert ended.code == (-9 if number else 0)
             steps = steps or ended.steps
             assert rig.sync().exit_code == 0
@@ -123,7 +121,7 @@ def test_killed_again_and_again_the_sync_that_lives_is_right(rig: Rig, processes
     witness = Witness(rig)
     witness.next_day()
     chance = random.Random(5)
-    # Later syncs touch the disk less often than the first one.
+    # A sync that finds something else left touches the disk less often.
     ended = [processes.sync(rig, die_at_step=chance.randrange(1, steps)).code for _ in range(5)]
     assert ended.count(-9) >= 3, ended
     assert rig.sync().exit_code == 0
@@ -131,7 +129,6 @@ def test_killed_again_and_again_the_sync_that_lives_is_right(rig: Rig, processes
 
 
 def test_a_package_that_was_not_loaded_is_finished_first(rig: Rig, processes: Processes) -> None:
-    processes.sync(rig)
     rig.fleet.remove(rig.fleet.ids()[0])
     assert processes.sync(rig, die_at_file=LOADED_FROM).code == -9
     assert packages(rig), "no package waits: this test would show nothing"
@@ -156,7 +153,6 @@ def test_without_its_work_folder_the_next_sync_is_right(rig: Rig, processes: Pro
 
 
 def test_a_whole_new_computer_goes_on_where_the_database_stands(rig: Rig, tmp_path: Path) -> None:
-    rig.sync()
     rig.fleet.remove(rig.fleet.ids()[0])
     there = Rig(tmp_path / "other", rig.fleet, rig.simulator)
     there.project.mkdir()
@@ -168,7 +164,6 @@ def test_a_whole_new_computer_goes_on_where_the_database_stands(rig: Rig, tmp_pa
 def test_a_package_of_a_killed_worker_is_dropped_when_another_has_gone_on_with_its_pbx(
     rig: Rig, tmp_path: Path, processes: Processes
 ) -> None:
-    processes.sync(rig)
     rig.fleet.remove(rig.fleet.ids()[0])
     assert processes.sync(rig, die_at_file=LOADED_FROM).code == -9
     assert packages(rig), "no package waits: this test would show nothing"
@@ -184,25 +179,23 @@ def test_a_package_of_a_killed_worker_is_dropped_when_another_has_gone_on_with_i
     assert_sound(rig)
 
 
-def test_a_sync_that_is_told_to_stop_says_so_and_leaves_the_history_as_it_was(tmp_path: Path) -> None:
-    for rig in rigs(tmp_path / "stopped", Fleet(devices=30, seed=3)):
-        rig.sync()
-        ledger = rig.ledger()
-        rig.fleet.remove(rig.fleet.ids()[0])
-        rig.simulator.set_fault("stall")
-        before = len(rig.simulator.requests)
-        command = [sys.executable, "-c", "from dlt_threecx.cli import main; main()", "sync", "--db", str(rig.db)]
-        environ = os.environ | settings_of(rig.simulator) | {"PYTHONPATH": str(ROOT / "pipelines")}
-        with subprocess.Popen(command, cwd=rig.project, env=environ, stderr=subprocess.PIPE, text=True) as process:
-            while len(rig.simulator.requests) == before:
-                assert process.poll() is None
-                time.sleep(0.02)
-            process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=60)
-        assert process.returncode == 143
-        stopped = "threecx: error: stopped by SIGTERM: what was not loaded yet is not in the history. Run it again"
-        assert said.strip() == stopped
-        assert rig.ledger() == ledger
-        rig.simulator.set_fault(None)
-        assert counts(rig.sync()) == {"removed": 1}
-        assert_sound(rig)
+def test_a_sync_that_is_told_to_stop_says_so_and_leaves_the_history_as_it_was(rig: Rig) -> None:
+    ledger = rig.ledger()
+    rig.fleet.remove(rig.fleet.ids()[0])
+    rig.simulator.set_fault("stall")
+    before = len(rig.simulator.requests)
+    command = [sys.executable, "-c", "from dlt_threecx.cli import main; main()", "sync", "--db", str(rig.db)]
+    environ = os.environ | settings_of(rig.simulator) | {"PYTHONPATH": str(ROOT / "pipelines")}
+    with subprocess.Popen(command, cwd=rig.project, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        while len(rig.simulator.requests) == before:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    stopped = "threecx: error: stopped by SIGTERM: what was not loaded yet is not in the history. Run it again"
+    assert said.strip() == stopped
+    assert rig.ledger() == ledger
+    rig.simulator.set_fault(None)
+    assert counts(rig.sync()) == {"removed": 1}
+    assert_sound(rig)
