@@ -57,6 +57,10 @@ def test_the_story_of_a_device_reads_no_versions_of_others(past: duckdb.DuckDBPy
     assert [scan for scan in scans if "device_id = 7" not in scan] == []
 
 
+def test_the_inventory_of_a_day_reads_the_log_once(past: duckdb.DuckDBPyConnection) -> None:
+    assert len(_scans(past, "select * from daily_inventory where day = current_date")) == 1
+
+
 def test_versions_are_counted_only_for_who_asks_for_their_number(past: duckdb.DuckDBPyConnection) -> None:
     def lists_them(column: str) -> bool:
         [(_, plan)] = past.execute(f"explain (format json) select {column} from devices").fetchall()

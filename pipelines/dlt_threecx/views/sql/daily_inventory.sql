@@ -1,8 +1,11 @@
 -- one row per day, PBX, vendor, model and firmware: how many devices there were at the end of the day, in UTC
-with states as (
+with days as (
+    -- the day in UTC by arithmetic: a cast would take most of the time
     select
         v.pbx,
-        lead(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at) as next_at,
+        v.device_id,
+        v.observed_at,
+        date '1970-01-01' + cast(floor(epoch(v.observed_at) / 86400) as integer) as day,
         v.change,
         v.vendor,
         v.model,
@@ -15,36 +18,30 @@ with states as (
         or v.changed_fields like '%"model"%'
         or v.changed_fields like '%"firmware_version"%'
     ) and {is_complete}
-), steps as (
-    -- the day in UTC by arithmetic: a cast would take most of the time
+), states as (
     select
-        v.pbx,
-        date '1970-01-01' + cast(floor(epoch(v.observed_at) / 86400) as integer) as day,
-        v.vendor,
-        v.model,
-        v.firmware_version,
-        1 as step
-    from {schema}device_versions v
-    where (
-        v.change in ('added', 'changed', 'returned', 'rebaselined')
-        or v.change = 'refreshed' and (
-            v.changed_fields like '%"vendor"%'
-            or v.changed_fields like '%"model"%'
-            or v.changed_fields like '%"firmware_version"%'
-        )
-    ) and {is_complete}
-    union all
-    select
-        s.pbx,
-        date '1970-01-01' + cast(floor(epoch(s.next_at) / 86400) as integer) as day,
-        s.vendor,
-        s.model,
-        s.firmware_version,
-        -1 as step
+        d.pbx,
+        d.day,
+        lead(d.day) over (partition by d.pbx, d.device_id order by d.observed_at) as until_day,
+        d.change,
+        d.vendor,
+        d.model,
+        d.firmware_version
+    from days d
+), spans as (
+    -- a state that ends on the day on which it begins counts for nothing
+    select s.pbx, s.day, s.until_day, s.vendor, s.model, s.firmware_version, count(*) as devices
     from states s
-    where s.change <> 'removed' and s.next_at is not null
+    where s.change <> 'removed' and (s.until_day is null or s.until_day > s.day)
+    group by s.pbx, s.day, s.until_day, s.vendor, s.model, s.firmware_version
+), steps as (
+    select s.pbx, s.day, s.vendor, s.model, s.firmware_version, s.devices as step
+    from spans s
+    union all
+    select s.pbx, s.until_day as day, s.vendor, s.model, s.firmware_version, -s.devices as step
+    from spans s
+    where s.until_day is not null
 ), sums as (
-    -- a state that ends on the day on which it begins counts for nothing: one and minus one
     select s.pbx, s.day, s.vendor, s.model, s.firmware_version, sum(s.step) as step
     from steps s
     group by s.pbx, s.day, s.vendor, s.model, s.firmware_version
