@@ -69,5 +69,10 @@ class DuckDb(duckdb_factory):
         return self._known[name].copy()
 
     @property
+    def destination_type(self) -> str:
+        """What dlt notes in the state of the pipeline: its own destination, which its tools can open."""
+        return "dlt.destinations.duckdb"
+
+    @property
     def client_class(self) -> type[DuckDbClient]:
         return _Client
