@@ -19,21 +19,17 @@ from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.loading.views_update import update_views, views_digest
 from dlt_threecx.loading.work_folder import WorkFolder
-from dlt_threecx.simulator import Fleet, Simulator
-from tests.rig import Rig
+from tests.rig import FirstSyncs, Rig
 
 AT = "'2100-01-01'"
 
 
 @pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    fleet = Fleet(devices=5)
-    with Simulator(fleet) as simulator:
-        rig = Rig(tmp_path_factory.mktemp("file"), fleet, simulator)
-        rig.db = rig.project / "phones.duckdb"
-        for _ in range(2):
-            rig.sync()
-            fleet.next_day()
+def synced(first_syncs: FirstSyncs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Synced twice."""
+    for rig in first_syncs.rigs(tmp_path_factory.mktemp("file") / "project"):
+        rig.fleet.next_day()
+        rig.sync()
         yield rig
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ from dlt_threecx.report.facts import read_facts
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.errors import QueryError
 from dlt_threecx.views.views import VIEWS, view_statements
-from tests.commands import ROOT, settings_of, threecx
+from tests.commands import ROOT, Ran, settings_of, threecx
 from tests.destinations.warehouse import PASSWORD, Postgres, postgres
 from tests.literal import empty_history, write_days
-from tests.rig import Rig
 
-DAYS = 6
+DAYS, LOADED_DAYS = 6, 3
+LOADED = "loaded"
+"""The dataset of the days that were loaded into PostgreSQL."""
+LOG = "select pbx, device_id, change, row_version, changed_fields, extra from {}.device_versions"
 
 
 @pytest.fixture(scope="module")
@@ -51,25 +54,49 @@ def pbx() -> Iterator[Simulator]:
         yield running
 
 
+@dataclass(frozen=True)
+class Days:
+    """Some days of two PBXs in a DuckDB file; the first of them were loaded into PostgreSQL as well."""
+
+    folder: Path
+    runs: list[tuple[Ran, Ran]]
+    """Of each day that was loaded into both."""
+    log: list[str]
+    """What the log in DuckDB had after these days."""
+
+
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Postgres]]:
-    """A folder with the history of some days in DuckDB, and the very same rows in a PostgreSQL of its own."""
+def days(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Days:
     folder = tmp_path_factory.mktemp("both")
     fleets = {"hq": Fleet(devices=40, seed=7), "bath": Fleet(devices=5, seed=8)}
+    runs, log = [], list[str]()
     with Simulator(fleets) as simulator:
-        rig = Rig(folder, fleets["hq"], simulator)
+        sync, environ = ("sync", "--format", "ndjson"), settings_of(simulator)
         for day in range(DAYS):
-            assert [result.exit_code for result in rig.sync_all()] == [0, 0]
+            ran = threecx(*sync, folder=folder, **environ)
+            assert ran.code == 0
+            if day < LOADED_DAYS:
+                runs.append((ran, threecx(*sync, "--dataset", LOADED, folder=folder, **environ, **server.environ)))
+            if day == LOADED_DAYS - 1:
+                with duckdb.connect(str(folder / "phones.duckdb"), read_only=True) as history:
+                    log = sorted(map(repr, history.execute(LOG.format("phones.threecx")).fetchall()))
             for fleet in fleets.values():
                 fleet.next_day()
                 fleet.update(fleet.ids()[0], {"Unknown": {"Here": day}, "Registrar": {"Capabilities": day}})
-    with postgres() as server:
-        with duckdb.connect(str(folder / "phones.duckdb"), read_only=True) as history:
-            history.execute("use phones.threecx")
-            history.execute("set TimeZone = 'UTC'")
-            server.copy(history)
-        server.execute(*view_statements("postgres", "threecx"))
-        yield folder, server
+    return Days(folder, runs, log)
+
+
+@pytest.fixture(scope="module")
+def both(days: Days, server: Postgres) -> tuple[Path, Postgres]:
+    """A folder with the history of these days in DuckDB, and the very same rows in a PostgreSQL database of its own."""
+    server.execute("create database same")
+    same = Postgres(server.folder, "same")
+    with duckdb.connect(str(days.folder / "phones.duckdb"), read_only=True) as history:
+        history.execute("use phones.threecx")
+        history.execute("set TimeZone = 'UTC'")
+        same.copy(history)
+    same.execute(*view_statements("postgres", "threecx"))
+    return days.folder, same
 
 
 # the same rows
@@ -162,27 +189,15 @@ def _there(server: Postgres, pbx: str) -> set[int]:
     return {row[0] for row in server.rows(f"select device_id from devices where pbx = '{pbx}'")}
 
 
-def test_days_are_loaded_as_they_are_in_duckdb(empty: Postgres, pbx: Simulator, tmp_path: Path) -> None:
-    environ = settings_of(pbx)
-    reports = []
-    for _ in range(3):
-        pair = [
-            threecx("sync", "--format", "ndjson", folder=tmp_path, **environ, **more) for more in ({}, empty.environ)
-        ]
-        assert [ran.code for ran in pair] == [0, 0]
-        assert [ran.err.startswith("A new history begins: ") or ran.err == "" for ran in pair] == [True, True]
-        reports.append([[_facts(line) for line in ran.out.splitlines()] for ran in pair])
-        for one in pbx.pbxs.values():
-            one.fleet.next_day()
-            one.fleet.update(one.fleet.ids()[0], {"Unknown": {"Here": one.fleet.days}})
-    assert [here for here, _ in reports] == [there for _, there in reports]
-    assert [report["changed"] > 0 for report in reports[2][0]] == [True, True]
-    asked = "select pbx, device_id, change, row_version, changed_fields, extra from device_versions"
-    with duckdb.connect(str(tmp_path / "phones.duckdb"), read_only=True) as history:
-        history.execute("use phones.threecx")
-        here = sorted(map(repr, history.execute(asked).fetchall()))
-    assert sorted(map(repr, empty.rows(asked))) == here
-    assert threecx("verify", folder=tmp_path, **empty.environ).code == 0
+def test_days_are_loaded_as_they_are_in_duckdb(days: Days, server: Postgres) -> None:
+    assert [[ran.code for ran in pair] for pair in days.runs] == [[0, 0]] * LOADED_DAYS
+    said = [[ran.err.partition(": ")[0] for ran in pair] for pair in days.runs]
+    assert said == [["A new history begins"] * 2] + [["", ""]] * (LOADED_DAYS - 1)
+    here, there = ([[_facts(line) for line in pair[side].out.splitlines()] for pair in days.runs] for side in (0, 1))
+    assert here == there
+    assert [report["changed"] > 0 for report in here[-1]] == [True, True]
+    assert sorted(map(repr, server.rows(LOG.format(LOADED)))) == days.log
+    assert threecx("verify", "--dataset", LOADED, folder=days.folder, **server.environ).code == 0
 
 
 def _facts(line: str) -> dict[str, Any]:
@@ -353,25 +368,34 @@ def test_a_report_says_the_same(both: tuple[Path, Postgres], monkeypatch: pytest
 # the views
 
 
-@pytest.fixture
-def opened(both: tuple[Path, Postgres], monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresDestination]:
+@pytest.fixture(scope="module")
+def opened(both: tuple[Path, Postgres]) -> Iterator[PostgresDestination]:
     """The history of some days, open for loading, with the views and comments of this release."""
     folder, server = both
-    for name, value in server.environ.items():
-        monkeypatch.setenv(name, value)
-    location = HistoryLocation(folder / "threecx.duckdb", destination="postgres", project=folder)
-    destination = PostgresDestination(location, wait_seconds=5)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environ.items():
+            patch.setenv(name, value)
+        location = HistoryLocation(folder / "threecx.duckdb", destination="postgres", project=folder)
+        destination = PostgresDestination(location, wait_seconds=5)
     assert destination.create_views() == []
     yield destination
-    server.execute("drop schema if exists bi cascade")
-    assert destination.create_views() == []
     destination.close()
 
 
+@pytest.fixture
+def changed(opened: PostgresDestination, both: tuple[Path, Postgres]) -> Iterator[PostgresDestination]:
+    """As `opened`, for a test that changes views."""
+    yield opened
+    both[1].execute("drop schema if exists bi cascade")
+    assert opened.create_views() == []
+
+
 def test_a_view_or_function_that_lies_is_named_and_made_again(
-    opened: PostgresDestination, both: tuple[Path, Postgres]
+    changed: PostgresDestination, both: tuple[Path, Postgres], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, server = both
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
     devices = server.rows("select count(*) from devices")
     server.execute(
         _lie(server, "devices"),
@@ -380,8 +404,8 @@ def test_a_view_or_function_that_lies_is_named_and_made_again(
     assert server.rows("select count(*) from devices") == [(0,)]
     with open_history(HistoryLocation(folder / "x", destination="postgres", project=folder)) as history:
         assert history.differing_views() == ["devices", "devices_as_of"]
-    assert opened.create_views() == []
-    assert opened.differing_views() == []
+    assert changed.create_views() == []
+    assert changed.differing_views() == []
     assert server.rows("select count(*) from devices") == devices
 
 
@@ -392,12 +416,12 @@ def _lie(server: Postgres, view: str) -> str:
 
 
 def test_views_are_replaced_under_what_others_built_on_them(
-    opened: PostgresDestination, both: tuple[Path, Postgres]
+    changed: PostgresDestination, both: tuple[Path, Postgres]
 ) -> None:
     _, server = both
     server.execute("create schema bi", "create view bi.mine as select mac from threecx.devices")
     server.execute(_lie(server, "devices"))
-    assert opened.create_views() == []
+    assert changed.create_views() == []
     assert server.rows("select count(*) > 0 from bi.mine") == [(True,)]
     # A release with other columns: it cannot be replaced in place, and is not dropped.
     server.execute(
@@ -405,7 +429,7 @@ def test_views_are_replaced_under_what_others_built_on_them(
         "create view findings as select 1 as rule",
         "create view bi.old as table threecx.findings",
     )
-    (problem,) = opened.create_views()
+    (problem,) = changed.create_views()
     assert problem == (
         "these views are not those of this release: findings. PostgreSQL says: cannot drop view findings "
         "because other objects depend on it. view bi.old depends on view findings. Drop what depends on them, "

@@ -23,20 +23,21 @@ _TYPES = {"text": "varchar", "bigint": "bigint", "double": "double precision", "
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server."""
+    """A database of a running server."""
 
     folder: Path
+    database: str = "postgres"
 
     @property
     def environ(self) -> dict[str, str]:
         """Where dlt finds it."""
-        url = f"postgresql://postgres:{PASSWORD}@localhost/postgres?host={self.folder}"
+        url = f"postgresql://postgres:{PASSWORD}@localhost/{self.database}?host={self.folder}"
         return {"DESTINATION__POSTGRES__CREDENTIALS": url, "PIPELINE__DESTINATION_NAME": "postgres"}
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
         """A connection of its own, in UTC, which sees the dataset first."""
-        with closing(psycopg2.connect(host=str(self.folder), user="postgres", dbname="postgres")) as connection:
+        with closing(psycopg2.connect(host=str(self.folder), user="postgres", dbname=self.database)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("set time zone 'UTC'; set search_path to threecx")

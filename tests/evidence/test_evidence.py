@@ -237,9 +237,9 @@ def test_every_head_is_in_the_file_of_heads(written: Rig) -> None:
     assert len(lines) == len(expected) == 2 * (DAYS + 1)
 
 
-def test_a_file_of_heads_that_cannot_be_written_stops_no_run(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    (rig.project / "full").write_text("a file, not a folder", encoding="utf-8")
-    assert rig.sync(heads_file=rig.project / "full" / "heads.txt").row.status == "complete"
+def test_a_file_of_heads_that_cannot_be_written_stops_no_run(synced: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    (synced.project / "full").write_text("a file, not a folder", encoding="utf-8")
+    assert synced.sync(heads_file=synced.project / "full" / "heads.txt").row.status == "complete"
     assert "The heads of this run are not in it" in caplog.text
 
 

@@ -14,10 +14,10 @@ from tests.rig import Rig
 SECRET = "pw-secret-of-the-switch"
 
 
-def test_a_run_calls_start_and_then_its_exit_code_with_its_last_lines(rig: Rig, hook: Hook) -> None:
+def test_a_run_calls_start_and_then_its_exit_code_with_its_last_lines(synced: Rig, hook: Hook) -> None:
     url = f"http://{hook.host}/{SECRET}/hq?create=1"
-    assert rig.sync(ping_url=url).exit_code == 0
-    assert rig.sync(ping_url=url, filter="Id gt 3").exit_code == 6
+    assert synced.sync(ping_url=url).exit_code == 0
+    assert synced.sync(ping_url=url, filter="Id gt 3").exit_code == 6
     start, done, _, refused = hook.posts
     assert start == (f"/{SECRET}/hq/start?create=1", "")
     assert done == (f"/{SECRET}/hq/0?create=1", "default: complete, 130 devices")
@@ -25,20 +25,19 @@ def test_a_run_calls_start_and_then_its_exit_code_with_its_last_lines(rig: Rig, 
     assert "--accept scope --because" in refused.body
 
 
-def test_a_run_that_writes_nothing_calls_with_its_exit_code(rig: Rig, hook: Hook) -> None:
-    rig.sync()
-    rig.write("alter table threecx.snapshots drop column chain")
+def test_a_run_that_writes_nothing_calls_with_its_exit_code(synced: Rig, hook: Hook) -> None:
+    synced.write("alter table threecx.snapshots drop column chain")
     with pytest.raises(DestinationError) as raised:
-        rig.sync(ping_url=f"http://{hook.host}/x")
+        synced.sync(ping_url=f"http://{hook.host}/x")
     assert hook.posts == [("/x/start", ""), ("/x/7", str(raised.value))]
 
 
 def test_a_switch_that_is_not_there_changes_nothing_and_its_address_is_in_no_log(
-    rig: Rig, hook: Hook, caplog: pytest.LogCaptureFixture
+    synced: Rig, hook: Hook, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook.is_dead = True
     with caplog.at_level(logging.DEBUG):
-        assert rig.sync(ping_url=f"http://{hook.host}/{SECRET}").exit_code == 0
+        assert synced.sync(ping_url=f"http://{hook.host}/{SECRET}").exit_code == 0
     said = [record.getMessage() for record in caplog.records if record.name.startswith("dlt_threecx.notify")]
     assert said == 2 * ["the address in ping_url was not reached (HTTP 500)"]
     assert SECRET not in caplog.text
