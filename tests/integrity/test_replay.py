@@ -19,19 +19,28 @@ from dlt_threecx.integrity.row_hash import ROW_FORMAT, DeviceHash, fingerprint_p
 from dlt_threecx.integrity.runs import run_root, run_seal
 from dlt_threecx.integrity.verdict import Disagreement, Verdict
 from dlt_threecx.integrity.verify import verify
-from dlt_threecx.tables import DEVICE_COLUMNS, VERSIONS
+from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, VERSIONS
 from tests.literal import empty_history
 
 NAMES = tuple(column.name for column in DEVICE_COLUMNS)
 FIRST = datetime(2025, 11, 1, 6, tzinfo=UTC)
+READING = timedelta(minutes=1)
+"""From the beginning of a run to the end of its reading."""
 Devices = Mapping[int, Mapping[str, Any]]
 
+BACK = {"mac": "c", "dn_name": "Desk"}
 RUNS: Sequence[Mapping[str, Devices | str]] = (
     {"hq": {1: {"mac": "a", "online": True}, 2: {"mac": "b"}, 3: {"mac": "c"}}, "leeds": {1: {"mac": "z"}}},
     {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b2", "vendor": "Yealink"}}, "leeds": "failed"},
     {"hq": "refused"},
-    {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b3", "vendor": "Snom"}, 3: {"mac": "c"}}, "leeds": {}},
-    {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b4", "vendor": "Snom"}, 3: {"mac": "c2"}}},
+    {"hq": {1: {"mac": "a", "online": False}, 2: {"mac": "b3", "vendor": "Snom"}, 3: BACK}, "leeds": {}},
+    {
+        "hq": {
+            1: {"mac": "a", "online": False},
+            2: {"mac": "b4", "vendor": "Snom"},
+            3: {**BACK, "mac": "c2", "extra": '{"Colour": 1}'},
+        }
+    },
 )
 """Run after run: PBX → its devices, or why it had none. Device 3 of hq goes and comes back."""
 
@@ -62,6 +71,11 @@ class Past:
         ).fetchall()
         return str(chain)
 
+    def insert(self, table: str, values: Mapping[str, Any]) -> None:
+        marks = ", ".join("?" for _ in values)
+        names = ", ".join(f'"{name}"' for name in values)
+        self.connection.execute(f"insert into {table} ({names}) values ({marks})", list(values.values()))
+
     @contextmanager
     def edited(self, *statements: str) -> Iterator[None]:
         """What is edited inside is undone."""
@@ -90,11 +104,11 @@ class Past:
             )
             values, seal = row.values() | {"status": devices}, 0
             if not isinstance(devices, str):
-                values, seal = self._snapshot(row, at, devices)
+                values, seal = self._snapshot(row, at + READING, devices)
             values["chain"] = self._chains[pbx] = chained(self._chains.get(pbx), values, seal)
             heads.append((pbx, values["chain"]))
-            self._insert("snapshots", {**values, "_dlt_load_id": str(number), "_dlt_id": str(number)})
-        self._insert("_dlt_loads", {"load_id": str(number), "schema_name": "threecx", "status": 0, "inserted_at": at})
+            self.insert("snapshots", {**values, "_dlt_load_id": str(number), "_dlt_id": str(number)})
+        self.insert("_dlt_loads", {"load_id": str(number), "schema_name": "threecx", "status": 0, "inserted_at": at})
         self._last = {root: run_seal(heads)}
         self.ids.append(ids)
 
@@ -110,6 +124,7 @@ class Past:
                 continue
             columns = new or old or {}
             fields = sorted(name for name in NAMES if old and new and old.get(name) != new.get(name))
+            fields = [f"{name}.Colour" if name == "extra" else name for name in fields]
             change = "removed" if not new else "changed" if old else "returned" if device_id in ever else "added"
             change = "refreshed" if fields == ["online"] else change
             [hashed], [tracked] = DeviceHash(["online"]).of([[columns.get(name)] for name in NAMES])
@@ -118,7 +133,7 @@ class Past:
                 "change": change, "row_version": hashed, "tracked_version": tracked,
                 "changed_fields": json.dumps(fields), **columns,
             }  # fmt: skip
-            self._insert("device_versions", version)
+            self.insert("device_versions", version)
             seal += version_part(device_id, change, hashed, tracked, version["changed_fields"])
             counts[change] += 1
         hashes = {key: DeviceHash([]).of([[columns.get(n)] for n in NAMES])[0][0] for key, columns in devices.items()}
@@ -127,11 +142,6 @@ class Past:
         ever.update(devices)
         found = {"taken_at": at, "devices": len(devices), "row_format": ROW_FORMAT, "fingerprint": f"{total:032x}"}
         return row.values() | counts | found, seal
-
-    def _insert(self, table: str, values: Mapping[str, Any]) -> None:
-        marks = ", ".join("?" for _ in values)
-        names = ", ".join(f'"{name}"' for name in values)
-        self.connection.execute(f"insert into {table} ({names}) values ({marks})", list(values.values()))
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +178,10 @@ def _id(past: Past, number: int, pbx: str = "hq") -> str:
 
 def test_a_verdict_says_how_much_was_verified(past: Past) -> None:
     heads = {pbx: [past.chain(pbx, n) for n, run in enumerate(RUNS) if pbx in run] for pbx in ("hq", "leeds")}
-    last = FIRST + timedelta(days=4)
+    first, fourth, last = (FIRST + READING + timedelta(days=days) for days in (0, 3, 4))
     assert past.verdicts() == {
-        "hq": Verdict("hq", 5, 4, 10, 3, FIRST, last, heads["hq"][-1], None, set(heads["hq"])),
-        "leeds": Verdict(
-            "leeds", 3, 2, 2, 0, FIRST, FIRST + timedelta(days=3), heads["leeds"][-1], None, set(heads["leeds"])
-        ),
+        "hq": Verdict("hq", 5, 4, 10, 3, first, last, heads["hq"][-1], None, set(heads["hq"])),
+        "leeds": Verdict("leeds", 3, 2, 2, 0, first, fourth, heads["leeds"][-1], None, set(heads["leeds"])),
     }
 
 
@@ -182,12 +190,15 @@ def test_only_the_pbxs_that_are_named_are_verified(past: Past) -> None:
 
 
 def test_a_verdict_up_to_a_time_leaves_out_what_came_later(past: Past) -> None:
-    found = past.verdicts(until=FIRST + timedelta(days=2))["hq"]
-    assert (found.attempts, found.snapshots, found.versions, found.devices) == (3, 2, 6, 2)
-    assert found.head == past.chain("hq", 2)
+    for last in (FIRST + timedelta(days=2), FIRST + timedelta(days=3)):
+        found = past.verdicts(until=last)["hq"]
+        assert (found.attempts, found.snapshots, found.versions, found.devices) == (3, 2, 6, 2)
+        assert found.head == past.chain("hq", 2)
+    assert past.verdicts(until=FIRST + timedelta(days=3) + READING)["hq"].attempts == 4
+    assert past.verdicts(until=FIRST)["hq"] == Verdict("hq")
     later = f"update snapshots set devices = 9 where snapshot_id = '{_id(past, 4)}'"
     with past.edited(later):
-        assert past.verdicts(until=FIRST + timedelta(days=3))["hq"].disagreement is None
+        assert past.verdicts(until=FIRST + timedelta(days=3) + READING)["hq"].disagreement is None
 
 
 def test_progress_hears_of_each_attempt(past: Past) -> None:
@@ -213,8 +224,36 @@ def test_a_head_that_the_folder_remembers_has_to_be_there(past: Past) -> None:
     )
     assert past.verdicts(remembered=lost, until=FIRST + timedelta(days=9))["hq"].disagreement is None
     assert past.verdicts(remembered=elsewhere)["bath"].disagreement is not None
+    assert past.verdicts(remembered=elsewhere, pbxs=["bath"])["bath"].disagreement is not None
     assert "bath" not in past.verdicts(remembered=elsewhere, pbxs=["hq"])
     assert "bath" not in past.verdicts(remembered=elsewhere, until=FIRST + timedelta(days=9))
+
+
+@pytest.mark.parametrize(
+    ("rows", "together"),
+    [
+        (8, [["hq", "leeds", "bath"]]),
+        (7, [["hq"], ["leeds", "bath"]]),
+        (3, [["hq"], ["leeds", "bath"]]),
+        (2, [["hq"], ["leeds"], ["bath"]]),
+    ],
+)
+def test_pbxs_are_read_together_up_to_a_number_of_rows(
+    past: Past, monkeypatch: pytest.MonkeyPatch, rows: int, together: list[list[str]]
+) -> None:
+    monkeypatch.setattr("dlt_threecx.integrity.verify._LEDGER_ROWS", rows)
+    expected, elsewhere = past.verdicts(), Head("bath", "20251109T060000.000000Z-bath", "f" * 64)
+    asked: list[list[str]] = []
+
+    class Heard:
+        def rows(self, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+            if "order by s.pbx, s.snapshot_id" in sql:
+                asked.append(list(params))
+            return past.rows(sql, params)
+
+    found = {verdict.pbx: verdict for verdict in verify(Heard(), remembered=elsewhere)}
+    assert asked == together
+    assert {name: found[name] for name in expected} == expected
 
 
 COLUMNS = "the device's columns are not those that were read"
@@ -224,17 +263,30 @@ CHAIN = (
 )
 RUN = "a row of this run or of the run before it is missing in the ledger, was changed or was put in"
 OF_2 = "where pbx = 'hq' and device_id = 2 and snapshot_id = '{1}'"
+OF_2_AT_LAST = OF_2.replace("{1}", "{4}")
 EDITS: dict[str, tuple[str, tuple[int, str, int | None, str | None]]] = {
     "a value": (f"update device_versions set model = 'x' {OF_2}", (1, COLUMNS, 2, "model")),
     "two values": (f"update device_versions set model = 'x', dn_name = 'x' {OF_2}", (1, COLUMNS, 2, "dn_name")),
     "a value that changed before and after": (
         f"update device_versions set vendor = 'x' {OF_2}", (1, COLUMNS, 2, None),
     ),
+    "a value that changed before and after, and another one later": (
+        f"update device_versions set vendor = 'x' {OF_2}; update device_versions set dn_name = 'x' {OF_2_AT_LAST}",
+        (1, COLUMNS, 2, None),
+    ),
     "a value of the last version": (
-        f"update device_versions set vendor = 'x' {OF_2.replace('{1}', '{4}')}", (4, COLUMNS, 2, "vendor"),
+        f"update device_versions set vendor = 'x' {OF_2_AT_LAST}", (4, COLUMNS, 2, "vendor"),
     ),
     "a value of the first version": (
         f"update device_versions set dn_name = 'x' {OF_2.replace('{1}', '{0}')}", (0, COLUMNS, 2, "dn_name"),
+    ),
+    "a value of a version that came back": (
+        "update device_versions set model = 'x' where pbx = 'hq' and device_id = 3 and snapshot_id = '{3}'",
+        (3, COLUMNS, 3, "model"),
+    ),
+    "a value beside a field in extra": (
+        "update device_versions set model = 'x' where pbx = 'hq' and device_id = 3 and snapshot_id = '{4}'",
+        (4, COLUMNS, 3, "model"),
     ),
     "a value and what is said to have changed": (
         f"update device_versions set dn_name = 'x', changed_fields = '[\"dn_name\", \"mac\", \"vendor\"]' {OF_2}",
@@ -267,6 +319,10 @@ EDITS: dict[str, tuple[str, tuple[int, str, int | None, str | None]]] = {
     "a change that cannot be: returned twice": (
         "update device_versions set change = 'returned' where pbx = 'hq' and device_id = 3 and snapshot_id = '{4}'",
         (4, "'returned' does not follow from the version before it", 3, None),
+    ),
+    "a change that cannot be: changed while it was gone": (
+        "update device_versions set change = 'changed' where pbx = 'hq' and device_id = 3 and snapshot_id = '{3}'",
+        (3, "'changed' does not follow from the version before it", 3, None),
     ),
     "another kind of change": (
         f"update device_versions set change = 'rebaselined' {OF_2}",
@@ -301,11 +357,28 @@ def test_an_edit_is_named_where_it_is(past: Past, name: str) -> None:
     assert found["hq"].disagreement == Disagreement(_id(past, number), what, device_id, field)
 
 
+def test_an_edit_of_one_pbx_says_nothing_of_another(past: Past) -> None:
+    expected = past.verdicts()["leeds"]
+    with past.edited("update device_versions set observed_at = null where pbx = 'hq'"):
+        assert past.verdicts()["leeds"] == expected
+
+
+def test_versions_of_a_refused_snapshot_are_a_disagreement(past: Past) -> None:
+    refused = _id(past, 2)
+    with past.edited(f"insert into device_versions (pbx, device_id, snapshot_id) values ('hq', 1, '{refused}')"):
+        found = past.verdicts()["hq"].disagreement
+        assert past.verdicts(until=FIRST + timedelta(days=9))["hq"].disagreement is None
+    assert found == Disagreement(refused, "this snapshot was refused, but the log has versions of it")
+
+
 def test_rows_that_are_there_twice_count_once(past: Past) -> None:
     expected = past.verdicts()
     twice = [f"insert into {table} from {table}" for table in ("device_versions", "snapshots", "_dlt_loads")]
+    edit = f"update device_versions set vendor = 'x' {OF_2.format(*(_id(past, n) for n in range(2)))}"
     with past.edited(*twice):
         assert past.verdicts() == expected
+        past.connection.execute(edit)
+        assert past.verdicts()["hq"].disagreement == Disagreement(_id(past, 1), COLUMNS, 2)
 
 
 def test_another_row_format_is_not_hashed(past: Past) -> None:
@@ -387,7 +460,7 @@ def test_a_history_begins_at_its_join(joined: Past) -> None:
     hq, leeds = found["hq"], found["leeds"]
     assert (hq.disagreement, leeds.disagreement) == (None, None)
     assert (hq.attempts, hq.snapshots, hq.versions, hq.devices) == (2, 2, 4 + 4, 3)
-    assert (hq.first_at, hq.last_at) == (FIRST + timedelta(days=2), FIRST + timedelta(days=4))
+    assert (hq.first_at, hq.last_at) == (FIRST + timedelta(days=2), FIRST + timedelta(days=4) + READING)
     assert hq.begins is not None
     assert (hq.begins.snapshot_id, hq.begins.archived.archive) == (JOIN_ID, "old.duckdb")
     assert (hq.begins.archived.attempts, hq.begins.archived.versions) == (3, 6)
@@ -413,3 +486,20 @@ def test_an_edit_of_what_stayed_is_named(joined: Past, name: str) -> None:
         found = joined.verdicts()["hq"].disagreement
     assert found is not None
     assert (found.snapshot_id, found.what) == (where.format(*ids), what)
+
+
+def test_an_archive_has_to_end_where_the_history_goes_on(past: Past, joined: Past) -> None:
+    names = [column.name for column in LEDGER]
+    joins = joined.rows(f"select {', '.join(names)} from snapshots where status = 'join'")[1]
+    with past.edited():
+        for row in joins:
+            join = dict(zip(names, row, strict=True))
+            past.insert("snapshots", {**join, "status": "joined", "_dlt_load_id": "2"})
+        found = past.verdicts()["hq"]
+        assert (found.disagreement, found.attempts, [join.snapshot_id for join in found.joins]) == (None, 5, [JOIN_ID])
+        for edit, what in (
+            ("devices = 9", "the join says 9 devices, the log has 2"),
+            ("chain = 'x'", "the archive does not end with the row that the history goes on from"),
+        ):
+            past.connection.execute(f"update snapshots set {edit} where status = 'joined'")
+            assert past.verdicts()["hq"].disagreement == Disagreement(JOIN_ID, what)

@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from multiprocessing import get_context
@@ -49,8 +49,8 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """Module → the test files that have to notice every fault in it."""
 
-LIMIT_SECONDS = 10
-"""A test that takes longer than this and five times its usual time does not end: that is noticed."""
+BUSY_SECONDS, WAITING_SECONDS = 10, 60
+"""A test that needs more time of the processor, or more time at all, does not end: that is noticed."""
 
 _FORK = get_context("fork")
 _MEMORY_BYTES = 16 * 2**30
@@ -214,9 +214,8 @@ class _Loader(SourceFileLoader):
 class _Watch:
     """Sorts the tests. Says when each begins and how long it took. Ends the process in a test that does not end."""
 
-    def __init__(self, usual: Mapping[str, float], told: Connection) -> None:
-        self._usual = usual
-        self._places = {test: place for place, test in enumerate(usual)}
+    def __init__(self, order: Sequence[str], told: Connection) -> None:
+        self._places = {test: place for place, test in enumerate(order)}
         self._told = told
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -224,7 +223,7 @@ class _Watch:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._told.send((nodeid, 0.0))
-        signal.alarm(int(LIMIT_SECONDS + 5 * self._usual.get(nodeid, LIMIT_SECONDS)))
+        _end_soon()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._told.send((report.nodeid, report.duration))
@@ -232,12 +231,18 @@ class _Watch:
             os._exit(1)
 
 
-def _run_tests(module: Module, mutant: Mutant, usual: Mapping[str, float], folder: str, told: Connection) -> None:
+def _end_soon() -> None:
+    """Ends this process after some time, unless it is called again."""
+    signal.setitimer(signal.ITIMER_PROF, BUSY_SECONDS)
+    signal.alarm(WAITING_SECONDS)
+
+
+def _run_tests(module: Module, mutant: Mutant, order: Sequence[str], folder: str, told: Connection) -> None:
     """Ends this process with the exit code of pytest."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
-    signal.alarm(6 * LIMIT_SECONDS)
+    _end_soon()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     os.chdir(ROOT)
     os.environ["HYPOTHESIS_PROFILE"] = "mutation"
@@ -252,20 +257,20 @@ def _run_tests(module: Module, mutant: Mutant, usual: Mapping[str, float], folde
     if mutant.code is not None:
         sys.meta_path.insert(0, _Loader(module.name, module.file, mutant.code))
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest", "--basetemp", folder]
-    os._exit(int(pytest.main([*options, *TESTS[module.path]], plugins=[_Watch(usual, told)])))
+    os._exit(int(pytest.main([*options, *TESTS[module.path]], plugins=[_Watch(order, told)])))
 
 
 class Trial:
     """The tests of a module with one of its mutants, in a process of their own."""
 
-    def __init__(self, module: Module, mutant: Mutant, usual: Mapping[str, float]) -> None:
+    def __init__(self, module: Module, mutant: Mutant, order: Sequence[str]) -> None:
         self.mutant = mutant
         self.seconds: Counter[str] = Counter()
         """Test → how long it took. The last one is the one that noticed the fault."""
         self._folder = TemporaryDirectory()
         self.told, telling = _FORK.Pipe(duplex=False)
         self._process = _FORK.Process(
-            target=_run_tests, args=(module, mutant, usual, f"{self._folder.name}/pytest", telling)
+            target=_run_tests, args=(module, mutant, order, f"{self._folder.name}/pytest", telling)
         )
         self._process.start()
         telling.close()
@@ -292,14 +297,14 @@ class Proof:
 
     def __init__(self, path: str) -> None:
         self._module = Module(path)
-        self._usual: dict[str, float] = {}
+        self._usual: Counter[str] = Counter()
         self._noticed: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """Function → the tests that noticed a fault in it."""
         self.names: list[str] = []
         [whole] = self._trials([Mutant("whole", "", None)])
         if not whole.survived:
             sys.exit(f"{path}: a test fails without a fault: {list(whole.seconds)[-1:]}")
-        self._usual = dict(whole.seconds)
+        self._usual = whole.seconds
         [hollow] = self._trials([self._module.hollow()])
         if hollow.survived:
             sys.exit(f"{path}: no test fails when no function does anything")
@@ -325,9 +330,9 @@ class Proof:
                 if running[told].is_over():
                     yield running.pop(told)
 
-    def _in_order(self, place: str) -> dict[str, float]:
+    def _in_order(self, place: str) -> list[str]:
         noticed = self._noticed[place]
-        return dict(sorted(self._usual.items(), key=lambda test: (-noticed[test[0]], test[1])))
+        return sorted(self._usual, key=lambda test: (-noticed[test], self._usual[test]))
 
 
 def main(paths: Sequence[str]) -> int:

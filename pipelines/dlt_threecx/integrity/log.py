@@ -71,9 +71,10 @@ class Versions:
 
 
 def device_versions(log: Log, pbx: str, device_id: int) -> list[Row]:
-    """All versions of one device, in order of time."""
+    """All versions of one device, in order of time, each once."""
     sql = f"""
-        select {", ".join(_VERSION_NAMES)} from device_versions where pbx = ? and device_id = ? order by snapshot_id
+        select distinct {", ".join(_VERSION_NAMES)} from device_versions where pbx = ? and device_id = ?
+        order by snapshot_id
     """  # noqa: S608  names of columns are constants
     return [dict(zip(_VERSION_NAMES, values, strict=True)) for values in log.rows(sql, [pbx, device_id])[1]]
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 
 from dlt_threecx.integrity.join import Join, join_of
 from dlt_threecx.integrity.ledger import Head, chained
@@ -53,9 +53,12 @@ def verify(
     of_all = run_disagreement(log, until, unfinished)
     counts = {name: rows for name, rows in _counts(log) if not pbxs or name in pbxs}
     if of_all is not None and not counts and not pbxs:
-        counts = dict.fromkeys([row[0] for row in log.rows("select distinct pbx from device_versions")[1]] or ["?"], 0)
+        left = [pbx for (pbx,) in log.rows("select distinct pbx from device_versions")[1]]
+        counts = dict.fromkeys(left or ["?"], 0)
     if remembered is not None and until is None and (not pbxs or remembered.pbx in pbxs):
         counts.setdefault(remembered.pbx, 0)
+    if not counts:
+        return
     strays = {stray.pbx: stray.disagreement for stray in stray_snapshots(log) if stray.disagreement}
     wrong = _wrong_hashes(log, list(counts))
     for names in _batches(counts):
@@ -186,8 +189,6 @@ def _wrong_hashes(log: Log, names: Sequence[str]) -> dict[str, Wrong]:
 
     In any order, so that no database has to sort the columns of all devices.
     """
-    if not names:
-        return {}
     sql = f"""
         select v.pbx, v.snapshot_id, v.device_id, v.row_version, {", ".join(f"v.{name}" for name in _DEVICE_NAMES)}
         from device_versions v join {SHOWN} on c.pbx = v.pbx and c.snapshot_id = v.snapshot_id
@@ -197,7 +198,8 @@ def _wrong_hashes(log: Log, names: Sequence[str]) -> dict[str, Wrong]:
     hashes, rows = DeviceHash(()), log.rows(sql, names)[1]
     while chunk := list(islice(rows, _CHUNK)):
         columns = list(zip(*chunk, strict=True))
-        for row, row_version in zip(chunk, hashes.of(columns[4:])[0], strict=True):
+        row_versions, _ = hashes.of(columns[4:])
+        for row, row_version in zip(chunk, row_versions, strict=True):
             pbx, snapshot_id, device_id, stored = row[:4]
             if row_version != stored:
                 wrong[pbx] = min(wrong.get(pbx, (snapshot_id, device_id)), (snapshot_id, device_id))
@@ -206,17 +208,13 @@ def _wrong_hashes(log: Log, names: Sequence[str]) -> dict[str, Wrong]:
 
 def _with_field(log: Log, pbx: str, found: Disagreement) -> Disagreement:
     """Names the field too, where the versions beside the one that disagrees give it away."""
-    if found.device_id is None:
+    if found.device_id is None or "columns" not in found.what:
         return found
-    near = device_versions(log, pbx, found.device_id)
-    index = next((i for i, row in enumerate(near) if row["snapshot_id"] == found.snapshot_id), None)
-    if index is None or "columns" not in found.what:
-        return found
-    for older, newer in ((index - 1, index), (index, index + 1)):
-        if older < 0 or newer >= len(near) or near[newer]["change"] in ("added", "returned"):
+    for older, newer in pairwise(device_versions(log, pbx, found.device_id)):
+        if found.snapshot_id not in (older["snapshot_id"], newer["snapshot_id"]) or newer["change"] == "returned":
             continue
-        said = {name.split(".")[0] for name in json.loads(near[newer]["changed_fields"])}
-        really = {n for n in _DEVICE_NAMES if canonical(near[older][n]) != canonical(near[newer][n])}
+        said = {name.split(".")[0] for name in json.loads(newer["changed_fields"])}
+        really = {name for name in _DEVICE_NAMES if canonical(older[name]) != canonical(newer[name])}
         if odd := sorted(said ^ really):
             return replace(found, field=odd[0])
     return found
