@@ -47,13 +47,13 @@ def test_an_update_of_the_pbx_changes_no_phone(synced: Rig, old: str, new: str) 
     assert leaks(synced) == []
 
 
-def test_there_and_back_and_there_again_changes_no_phone(rig: Rig) -> None:
-    for shape in ("early", "20.0.4", "later", "20.0.4", "later", "early", "later"):
-        rig.fleet.shape = shape
-        result = rig.sync()
-        assert counts(result).keys() <= {"added", "rebaselined"}
-        assert json.loads(rig.ledger()[-1]["shape"])["Registrar.MAC"] == "string"
-    assert_sound(rig)
+@pytest.mark.parametrize("old", ["early"])
+def test_there_and_back_and_there_again_changes_no_phone(synced: Rig, old: str) -> None:
+    for shape in ("later", "20.0.4", "later", old):
+        synced.fleet.shape = shape
+        assert counts(synced.sync()).keys() == {"rebaselined"}
+        assert json.loads(synced.ledger()[-1]["shape"])["Registrar.MAC"] == "string"
+    assert_sound(synced)
 
 
 def test_the_moved_paths_are_named(synced: Rig) -> None:
@@ -99,16 +99,15 @@ def test_a_fleet_without_pending_firmware_can_go_back(rig: Rig) -> None:
     assert rig.changes(rig.sync().row.snapshot_id) == [(device, "changed", ["firmware_available"])]
 
 
-def test_phones_that_go_on_and_off_line_are_refreshed_only(rig: Rig) -> None:
-    rig.fleet.shape = "later"
-    rig.sync()
-    ids = rig.fleet.ids()[:30]
-    before = rig.devices()
+@pytest.mark.parametrize("old", ["later"])
+def test_phones_that_go_on_and_off_line_are_refreshed_only(synced: Rig, old: str) -> None:
+    ids = synced.fleet.ids()[:30]
+    before = synced.devices()
     for device in ids:
-        rig.fleet.update(device, {"Online": not rig.fleet.find(device)["Online"]})
-    result = rig.sync()
-    assert rig.changes(result.row.snapshot_id) == [(device, "refreshed", ["online"]) for device in ids]
-    after = rig.devices()
+        synced.fleet.update(device, {"Online": not synced.fleet.find(device)["Online"]})
+    result = synced.sync()
+    assert synced.changes(result.row.snapshot_id) == [(device, "refreshed", ["online"]) for device in ids]
+    after = synced.devices()
     for device, row in ((device, after[device]) for device in ids):
         assert row["online"] is not before[device]["online"]
         assert row["tracked_version"] == before[device]["tracked_version"]
@@ -130,16 +129,15 @@ def test_a_key_rotated_while_phones_go_off_line_shows_in_the_history(rig: Rig) -
     assert any(row["prov_link_fp"] for row in now)
 
 
-def test_an_update_of_the_pbx_while_phones_go_off_line_shows_in_the_history(rig: Rig) -> None:
-    rig.fleet.shape = "later"
-    rig.sync()
-    for device in rig.fleet.ids():
-        flip = {"Online": not rig.fleet.find(device)["Online"], "Brand": {"New": device}}
-        rig.fleet.update(device, flip)
-    assert counts(rig.sync()) == {"rebaselined": 180}
-    now = rig.rows("select device_id, online, extra from phones.threecx.devices order by device_id")
+@pytest.mark.parametrize("old", ["later"])
+def test_an_update_of_the_pbx_while_phones_go_off_line_shows_in_the_history(synced: Rig, old: str) -> None:
+    for device in synced.fleet.ids():
+        flip = {"Online": not synced.fleet.find(device)["Online"], "Brand": {"New": device}}
+        synced.fleet.update(device, flip)
+    assert counts(synced.sync()) == {"rebaselined": 180}
+    now = synced.rows("select device_id, online, extra from phones.threecx.devices order by device_id")
     history = "select device_id, online, extra from phones.threecx.device_history where is_current order by device_id"
-    assert rig.rows(history) == now
+    assert synced.rows(history) == now
 
 
 def test_other_fields_can_be_volatile(rig: Rig) -> None:
@@ -174,22 +172,23 @@ def test_a_property_that_turns_into_text_moves_and_is_kept(synced: Rig) -> None:
     assert counts(synced.sync()) == {}
 
 
-@pytest.mark.parametrize(("old", "new"), [(None, "key-one"), ("key-one", "key-two"), ("key-one", None)])
-def test_another_fingerprint_key_changes_no_phone(rig: Rig, old: str | None, new: str | None) -> None:
-    rig.sync(fingerprint_key=old)
-    device = rig.fleet.ids()[9]
-    rig.fleet.update(device, {"Registrar": {"IpAddress": "10.77.0.3"}})
-    result = rig.sync(fingerprint_key=new)
-    real = [change for change in rig.changes(result.row.snapshot_id) if change[1] != "rebaselined"]
-    assert real == [(device, "changed", ["ip_address"])]
-    assert counts(result)["rebaselined"] > 170
-    assert counts(rig.sync(fingerprint_key=new)) == {}
-    assert_sound(rig)
+@pytest.mark.parametrize(("key", "new"), [(None, "key-one"), ("key-one", "key-two"), ("key-one", None)])
+def test_another_fingerprint_key_changes_no_phone(
+    tmp_path: Path, first_syncs: FirstSyncs, key: str | None, new: str | None
+) -> None:
+    for rig in first_syncs.rigs(tmp_path / "keys", DEVICES, seed=23, fingerprint_key=key):
+        device = rig.fleet.ids()[9]
+        rig.fleet.update(device, {"Registrar": {"IpAddress": "10.77.0.3"}})
+        result = rig.sync(fingerprint_key=new)
+        real = [change for change in rig.changes(result.row.snapshot_id) if change[1] != "rebaselined"]
+        assert real == [(device, "changed", ["ip_address"])]
+        assert counts(result)["rebaselined"] > 170
+        assert counts(rig.sync(fingerprint_key=new)) == {}
+        assert_sound(rig)
 
 
-def test_a_history_in_another_row_format_is_recorded_anew(tmp_path: Path) -> None:
-    for rig in rigs(tmp_path / "formats", Fleet(devices=30)):
-        rig.sync()
+def test_a_history_in_another_row_format_is_recorded_anew(tmp_path: Path, first_syncs: FirstSyncs) -> None:
+    for rig in first_syncs.rigs(tmp_path / "formats", devices=30, seed=3):
         old = hashlib.sha256(b"as another release would hash it").hexdigest()
         rig.write(f"update phones.threecx.device_versions set row_version = '{old}', tracked_version = '{old}'")
         rig.write("update phones.threecx.snapshots set row_format = 0")
@@ -202,7 +201,7 @@ def test_a_history_in_another_row_format_is_recorded_anew(tmp_path: Path) -> Non
 
 
 def _days(rig: Rig) -> Iterator[str]:
-    for shape in ("early", "early", "20.0.4", "20.0.4", "later", "later"):
+    for shape in ("early", "20.0.4", "later", "later"):
         rig.fleet.shape = shape
         rig.fleet.next_day()
         yield shape

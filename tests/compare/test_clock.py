@@ -12,7 +12,7 @@ from dlt_threecx.compare.guards import clock_objections
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.simulator import Fleet, Simulator
 from tests.commands import threecx
-from tests.rig import Rig, assert_sound, config_of, counts, rigs
+from tests.rig import FirstSyncs, Rig, assert_sound, config_of, counts, rigs
 from tests.source.scripted import Scripted, json_reply, with_token
 
 HOUR = timedelta(hours=1)
@@ -43,8 +43,9 @@ def wrong(tmp_path: Path) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def right(tmp_path: Path) -> Iterator[Rig]:
-    yield from rigs(tmp_path / "right", Fleet(devices=12, seed=3))
+def right(tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
+    """A PBX that was read once, when all clocks were right."""
+    yield from first_syncs.rigs(tmp_path / "right", devices=12, seed=3)
 
 
 def test_a_first_reading_with_a_clock_ten_years_ahead_is_refused_and_dated_by_the_pbx(wrong: Rig) -> None:
@@ -71,7 +72,6 @@ def test_the_limit_is_a_setting_and_the_guard_can_be_accepted(wrong: Rig) -> Non
 
 
 def test_a_small_step_back_is_bridged_and_a_large_one_refused_until_accepted(right: Rig) -> None:
-    right.sync()
     (small,) = right.sync_all(clock_offset=-HOUR / 2)
     assert (small.exit_code, "The clock was set back" in (small.row.detail or "")) == (0, True)
     right.fleet.remove(right.fleet.ids()[0])
@@ -85,7 +85,6 @@ def test_a_small_step_back_is_bridged_and_a_large_one_refused_until_accepted(rig
 
 def test_a_history_of_the_future_is_never_fresh(right: Rig) -> None:
     where = ("--db", str(right.db), "--project", str(right.project))
-    right.sync()
     assert threecx("status", "--max-age", "1h", *where, folder=right.project).code == 0
     right.sync_all(clock_offset=TEN_YEARS)
     ran = threecx("status", "--max-age", "1h", *where, folder=right.project)
@@ -132,7 +131,6 @@ def test_an_attempt_without_an_answer_is_dated_by_the_other_pbxs_of_the_run(tmp_
 
 def test_a_failed_attempt_of_the_future_holds_up_nothing_once_both_clocks_agree(right: Rig) -> None:
     where = ("--db", str(right.db), "--project", str(right.project))
-    right.sync()
     port = int(right.simulator.base_url.rpartition(":")[2])
     right.simulator.stop()
     (dead,) = right.sync_all(clock_offset=TEN_YEARS)

@@ -35,13 +35,6 @@ def rig(tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
         yield rig
 
 
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Processes]:
-    started = Processes()
-    yield started
-    started.close()
-
-
 @contextmanager
 def held(db: Path, *, read_only: bool) -> Iterator[subprocess.Popen[str]]:
     """Another program that keeps the database open."""
@@ -106,30 +99,26 @@ def test_a_run_waits_for_a_database_that_is_given_back(rig: Rig) -> None:
     assert_sound(rig)
 
 
-def test_of_two_syncs_at_once_the_second_waits(tmp_path: Path, processes: Processes) -> None:
+def test_of_two_syncs_at_once_the_second_waits(tmp_path: Path, processes: Processes, others: Processes) -> None:
     for rig in rigs(tmp_path / "twice", Fleet(devices=30), delay_seconds=0.2):
-        other = Processes()
         with ThreadPoolExecutor(2) as pool:
             both = [
-                pool.submit(started.sync, rig, busy_timeout_seconds=PATIENT_SECONDS) for started in (processes, other)
+                pool.submit(started.sync, rig, busy_timeout_seconds=PATIENT_SECONDS) for started in (processes, others)
             ]
             ended = [one.result() for one in both]
-        other.close()
         assert [one.code for one in ended] == [0, 0]
         assert sorted(one.report["added"] for one in ended if one.report) == [0, 30]
         assert_sound(rig)
 
 
-def test_of_two_syncs_at_once_the_second_says_so(tmp_path: Path, processes: Processes) -> None:
+def test_of_two_syncs_at_once_the_second_says_so(tmp_path: Path, processes: Processes, others: Processes) -> None:
     for rig in rigs(tmp_path / "twice", Fleet(devices=30), delay_seconds=1.5):
-        other = Processes()
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(processes.sync, rig)
             while not rig.simulator.requests:
                 time.sleep(0.02)
-            second: Ended = other.sync(rig, busy_timeout_seconds=0.1)
+            second: Ended = others.sync(rig, busy_timeout_seconds=0.1)
             assert first.result().code == 0
-        other.close()
         assert second.code == 7
         assert second.error == (
             "start of the sync: another sync loads into the same place, and did so for 0.1 s. "

@@ -27,13 +27,6 @@ LOADED_FROM = "/started_jobs/"
 """Where dlt moves a file of a complete package before it loads it; the package does not count yet."""
 
 
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Processes]:
-    started = Processes()
-    yield started
-    started.close()
-
-
 @pytest.fixture
 def rig(tmp_path: Path, first_syncs: FirstSyncs) -> Iterator[Rig]:
     yield from first_syncs.rigs(tmp_path / "killed", devices=60, seed=3)

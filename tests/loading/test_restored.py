@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import RefusedError
+from dlt_threecx.loading.work_folder import WorkFolder
 from dlt_threecx.simulator import Fleet
 from tests.commands import threecx
 from tests.rig import FirstSyncs, Rig, assert_sound, counts, rigs
@@ -102,18 +104,23 @@ def test_a_history_that_is_gone_is_not_begun_again_without_a_word(rig: Rig) -> N
 
 def test_a_folder_that_knows_nothing_believes_what_it_finds(rig: Rig) -> None:
     (head,) = rig.work.glob("*/last_head.json")
-    for text in ("", "{", '{"pbx": 1}', "[]"):
+    folder = WorkFolder(HistoryLocation(rig.db, project=rig.project))
+    assert folder.last_head is not None
+    for text in ("", '{"pbx": 1}', "[]", "{"):
         head.write_text(text)
-        assert rig.sync().exit_code == 0
+        assert folder.last_head is None
+    assert rig.sync().exit_code == 0
     assert verify_of(rig) == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"heads": 1}', "null"])
-def test_a_broken_announcement_is_cleaned_up(rig: Rig, text: str) -> None:
+def test_a_broken_announcement_is_cleaned_up(rig: Rig) -> None:
     rig.fleet.remove(rig.fleet.ids()[0])
-    (folder,) = rig.work.glob("*/")
-    (folder / "announced.json").write_text(text)
+    folder = WorkFolder(HistoryLocation(rig.db, project=rig.project))
+    file = folder.path / "announced.json"
+    for text in ("", "[]", '{"heads": 1}', "null", "{"):
+        file.write_text(text)
+        assert folder.announcement.read() is None
     assert verify_of(rig) == 0
     assert counts(rig.sync()) == {"removed": 1}
-    assert not (folder / "announced.json").exists()
+    assert not file.exists()
     assert_sound(rig)

@@ -22,7 +22,7 @@ from dlt_threecx.simulator.messages import Request
 from dlt_threecx.snapshot.read_all import read_all
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
-from tests.rig import Rig, assert_sound, counts, leaks, rigs
+from tests.rig import Rig, Row, assert_sound, counts, leaks, rigs
 
 LIMIT_SECONDS = 30.0
 """Not even all faults together may keep a run longer, on however slow a machine."""
@@ -100,6 +100,8 @@ class Aftermath(NamedTuple):
     """How long the second sync took."""
     shown: str
     """What the second sync logged and printed."""
+    ledger: list[Row]
+    versions: list[Row]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +123,8 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             simulator.pbxs[fault].faults.set(None)
             fleets[fault].update(device, {"Registrar": {"IpAddress": "10.8.0.1"}})
         after = {result.row.pbx: result for result in rig.sync_all(own=own)}
-        yield Aftermath(rig, under, after, changed, requests, seconds, heard.getvalue())
+        shown, ledger, versions = heard.getvalue(), rig.ledger(), rig.versions()
+        yield Aftermath(rig, under, after, changed, requests, seconds, shown, ledger, versions)
 
 
 @contextmanager
@@ -145,11 +148,11 @@ def test_every_fault_is_told() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_told_and_leaves_the_history_alone(aftermath: Aftermath, fault: str) -> None:
-    told, result, rig = TOLD[fault], aftermath.under[fault], aftermath.rig
+    told, result = TOLD[fault], aftermath.under[fault]
     assert (result.exit_code, result.row.reason) == (told.exit_code, told.reason)
-    first, second, third = (row for row in rig.ledger() if row["pbx"] == fault)
+    first, second, third = (row for row in aftermath.ledger if row["pbx"] == fault)
     assert second == result.row.values()
-    versions = [row for row in rig.versions() if row["pbx"] == fault]
+    versions = [row for row in aftermath.versions if row["pbx"] == fault]
     assert {row["snapshot_id"] for row in versions} == {first["snapshot_id"], third["snapshot_id"]}
     if result.error:
         words = str(result.error)

@@ -10,46 +10,38 @@ from typing import Any
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.simulator import Fleet, Simulator
 from tests.rig import Rig, assert_sound, config_of, counts, fingerprint, replayed
-from tests.sync.model import Model, columns, stored
+from tests.sync.model import Model, stored
 
 
-def test_days_leave_exactly_the_versions_that_a_slow_model_expects(rig: Rig) -> None:
+def test_days_leave_exactly_the_versions_that_a_slow_model_expects_and_replaying_them_rebuilds_each(rig: Rig) -> None:
     rig.fleet.shape = "later"
-    model = Model()
+    model, read = Model(), {}
     for _ in range(12):
         expected = model.day(rig.fleet.served())
         result = rig.sync()
         assert expected == rig.changes(result.row.snapshot_id)
         assert {id_: stored(row) for id_, row in rig.devices().items()} == model.there
+        read[result.row.snapshot_id] = model.there
         rig.fleet.next_day()
-    kinds = {row["change"] for row in rig.versions()}
-    assert kinds == {"added", "changed", "removed", "returned", "refreshed"}
-    assert_sound(rig)
-
-
-def test_replaying_the_log_rebuilds_every_snapshot(rig: Rig) -> None:
-    read = {}
-    for _ in range(6):
-        served = {item["Id"]: columns(item) for item in rig.fleet.served()}
-        read[rig.sync().row.snapshot_id] = served
-        rig.fleet.next_day()
-    rebuilt = replayed(rig.versions())
+    versions = rig.versions()
+    assert {row["change"] for row in versions} == {"added", "changed", "removed", "returned", "refreshed"}
+    rebuilt = replayed(versions)
     assert list(read) == list(rebuilt)
     for snapshot_id, devices in rebuilt.items():
         assert read[snapshot_id] == {id_: stored(row) for id_, row in devices.items()}
     assert [row["fingerprint"] for row in rig.ledger()] == [fingerprint(devices) for devices in rebuilt.values()]
-
-
-def test_a_second_run_without_a_change_writes_no_version(rig: Rig) -> None:
-    first = rig.sync()
-    before = rig.versions()
-    second = rig.sync()
-    assert counts(first) == {"added": 130}
-    assert counts(second) == {}
-    assert before == rig.versions()
-    assert first.row.fingerprint == second.row.fingerprint
-    assert second.row.previous_snapshot_id == first.row.snapshot_id
     assert_sound(rig)
+
+
+def test_a_second_run_without_a_change_writes_no_version(synced: Rig) -> None:
+    (first,), before = synced.ledger(), synced.versions()
+    second = synced.sync()
+    assert (first["added"], first["changed"], first["removed"], len(before)) == (130, 0, 0, 130)
+    assert counts(second) == {}
+    assert before == synced.versions()
+    assert first["fingerprint"] == second.row.fingerprint
+    assert second.row.previous_snapshot_id == first["snapshot_id"]
+    assert_sound(synced)
 
 
 def test_a_firmware_two_removals_and_an_addition_come_out_as_exactly_that(synced: Rig) -> None:
