@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,6 @@ class Project:
         self.folder, self.location = folder, HistoryLocation(folder / "phones.duckdb", project=folder)
         self.run = RunConfig(notify=(address(hook),))
         self.minutes = 0
-        with empty_history(str(self.location.db)) as connection:
-            write_days(connection, [(1, "hq", {7: {"dn_number": "101"}})])
         self.announce()
 
     def attempt(self, status: str, **ledger: Any) -> list[str]:
@@ -76,10 +75,24 @@ class Project:
         return announce(receivers, opened, self.folder / "notify", self.folder, self.run)
 
 
-def test_ten_refused_runs_a_recovery_a_quiet_day_and_a_dead_receiver(tmp_path: Path, hook: Hook) -> None:
-    project = Project(tmp_path, hook)
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a history with one snapshot."""
+    file = tmp_path_factory.mktemp("begun") / "phones.duckdb"
+    with empty_history(str(file)) as connection:
+        write_days(connection, [(1, "hq", {7: {"dn_number": "101"}})])
+    return file
+
+
+@pytest.fixture
+def project(begun: Path, tmp_path: Path, hook: Hook) -> Project:
+    shutil.copy(begun, tmp_path)
+    return Project(tmp_path, hook)
+
+
+def test_many_refused_runs_a_recovery_a_quiet_day_and_a_dead_receiver(project: Project, hook: Hook) -> None:
     assert titles(hook) == []
-    for _ in range(10):
+    for _ in range(4):
         project.refused()
     (message,) = messages(hook)
     assert message["title"] == "threecx: hq refused"
@@ -100,8 +113,7 @@ def test_ten_refused_runs_a_recovery_a_quiet_day_and_a_dead_receiver(tmp_path: P
     assert titles(hook) == []
 
 
-def test_the_first_attempts_at_a_pbx_are_no_list_of_its_devices(tmp_path: Path, hook: Hook) -> None:
-    project = Project(tmp_path, hook)
+def test_the_first_attempts_at_a_pbx_are_no_list_of_its_devices(project: Project, hook: Hook) -> None:
     with duckdb.connect(str(project.location.db)) as connection:
         connection.execute("use threecx")
         write_attempt(connection, 0.4, "branch", "complete", {1: {}, 2: {}})
@@ -110,15 +122,13 @@ def test_the_first_attempts_at_a_pbx_are_no_list_of_its_devices(tmp_path: Path, 
     assert message["message"] == "branch: first reading, 2 devices"
 
 
-def test_the_cursors_are_private(tmp_path: Path, hook: Hook) -> None:
-    Project(tmp_path, hook)
-    assert (tmp_path / "notify").stat().st_mode & 0o077 == 0
-    assert [file.stat().st_mode & 0o077 for file in (tmp_path / "notify").glob("*.json")] == [0]
+def test_the_cursors_are_private(project: Project) -> None:
+    assert (project.folder / "notify").stat().st_mode & 0o077 == 0
+    assert [file.stat().st_mode & 0o077 for file in (project.folder / "notify").glob("*.json")] == [0]
 
 
-def test_a_damaged_cursor_is_named(tmp_path: Path, hook: Hook) -> None:
-    project = Project(tmp_path, hook)
-    (file,) = (tmp_path / "notify").glob("*.json")
+def test_a_damaged_cursor_is_named(project: Project) -> None:
+    (file,) = (project.folder / "notify").glob("*.json")
     file.write_text("[]")
     with pytest.raises(DestinationError, match=re.escape(file.name)):
         project.announce()
@@ -150,10 +160,9 @@ def test_an_address_that_means_nothing_is_named_by_its_place(caplog: pytest.LogC
 
 
 def test_the_command_prints_news_without_an_address_and_says_nothing_when_there_is_none(
-    tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = Project(tmp_path, hook)
-    args = ["notify", "--project", str(tmp_path), "--db", str(project.location.db)]
+    args = ["notify", "--project", str(project.folder), "--db", str(project.location.db)]
     assert exit_code_of(cli, args) == 0
     assert capsys.readouterr() == ("", "")
     project.refused()
@@ -167,11 +176,10 @@ def test_the_command_prints_news_without_an_address_and_says_nothing_when_there_
 
 
 def test_the_command_sends_a_message_for_each_pbx_and_tests_the_addresses(
-    tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: Project, hook: Hook, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = Project(tmp_path, hook)
     monkeypatch.setenv("SOURCES__THREECX__NOTIFY", address(hook))
-    args = ["notify", "--project", str(tmp_path), "--db", str(project.location.db), "--each"]
+    args = ["notify", "--project", str(project.folder), "--db", str(project.location.db), "--each"]
     assert exit_code_of(cli, [*args, "--test"]) == 0
     assert titles(hook) == ["threecx: test"]
     exit_code_of(cli, args)
@@ -184,8 +192,7 @@ def test_the_command_sends_a_message_for_each_pbx_and_tests_the_addresses(
     assert titles(hook) == ["threecx: hq refused"]
 
 
-def test_a_pbx_that_nobody_knows_is_exit_2(tmp_path: Path, hook: Hook, capsys: pytest.CaptureFixture[str]) -> None:
-    project = Project(tmp_path, hook)
-    args = ["notify", "--project", str(tmp_path), "--db", str(project.location.db)]
+def test_a_pbx_that_nobody_knows_is_exit_2(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["notify", "--project", str(project.folder), "--db", str(project.location.db)]
     assert exit_code_of(cli, [*args, "--pbx", "typo"]) == 2
     assert exit_code_of(cli, [*args, "--pbx", "h*"]) == 0
