@@ -25,7 +25,7 @@ from dlt_threecx.tables import LEDGER, VERSIONS, TableColumn
 from tests.commands import Ran, threecx
 from tests.rig import config_of
 
-DAYS = 6
+DAYS = 5
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def taken_in_turns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]
     folder = tmp_path_factory.mktemp("turns")
     fleets = {"hq": Fleet(devices=12, seed=5), "leeds": Fleet(devices=12, seed=6)}
     with Simulator(fleets) as pbxs:
-        for _ in range(3):
+        for _ in range(2):
             for name, fleet in fleets.items():
                 (folder / name).mkdir(exist_ok=True)
                 fleet.update(fleet.ids()[0], {"Unknown": {"a": [1, 2], "b": fleet.days}})
@@ -200,7 +200,7 @@ def taken_in_turns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]
 
 
 LAST_LOAD = "(select max(load_id) from _dlt_loads)"
-MIDDLE_LOAD = "(select load_id from _dlt_loads order by load_id limit 1 offset 3)"
+MIDDLE_LOAD = "(select load_id from _dlt_loads order by load_id limit 1 offset 2)"
 LAST_OF_HQ = "(select max(snapshot_id) from snapshots where pbx = 'hq')"
 FORGERIES = {
     "loads emptied": ["delete from _dlt_loads"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -19,12 +20,25 @@ from tests.publish.copies import DAYS, RELATIONS, both_sides, copied, opened, pu
 
 
 @pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def projects() -> dict[date, Path]:
+    """Those of `grown`, by the day on which they were made."""
+    return {}
+
+
+@pytest.fixture
+def grown(projects: dict[date, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose history was published into `daily` while it grew, and at the end into `once`.
 
-    `before` and `before.duckdb` are what `daily` and the history were before the last day.
+    `before` and `before.duckdb` are what `daily` and the history were before the last day. Views and copies have a row
+    for each day up to today: when a day begins in UTC while the tests run, the next test gets a new project.
     """
-    project = tmp_path_factory.mktemp("grown")
+    today = datetime.now(UTC).date()
+    if today not in projects:
+        projects[today] = _grown(tmp_path_factory.mktemp("grown"))
+    return projects[today]
+
+
+def _grown(project: Path) -> Path:
     for number in (2, len(DAYS) - 1, len(DAYS)):
         location = written(project / "threecx.duckdb", DAYS[:number])
         done = published(location, project / "daily", parquet=True)

@@ -12,7 +12,7 @@ from tests.commands import ROOT, settings_of, threecx
 from tests.publish.copies import both_sides, copied, opened
 from tests.rig import Rig
 
-SYNCS, KILLED = 4, 5
+SYNCS, KILLED = 3, 5
 
 
 @contextmanager
