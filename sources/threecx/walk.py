@@ -186,7 +186,7 @@ class _Attempt:
     def _pages_ahead(self, skip: int, size: int) -> Iterator[Page]:
         """The remaining pages in order, several asked for at once."""
         ahead: deque[tuple[int, Future[Page]]] = deque()
-        following, end = 0, skip + self.wanted
+        end = skip + self.wanted
         while not self._is_done:
             expected = skip + self.received - 1
             if not ahead or ahead[0][0] != expected:
