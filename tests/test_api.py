@@ -146,7 +146,7 @@ def watch():
         seen.add((os.umask(0o027), len(os.environ), dlt.config["mine"]))
 watching = threading.Thread(target=watch)
 watching.start()
-threads = [threading.Thread(target=lambda: runs.append(sync(project))) for _ in range(3)]
+threads = [threading.Thread(target=lambda: runs.append(sync(project))) for _ in range(2)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 over.set()
@@ -181,10 +181,10 @@ def test_a_program_that_uses_dlt_keeps_what_is_its_own_and_threads_take_turns(tm
     assert json.loads(ran.out.splitlines()[-1]) == {
         "same": True,
         "seen": 1,
-        "codes": [0, 0, 0, 0],
-        "added": [0, 0, 4],
+        "codes": [0, 0, 0],
+        "added": [0, 4],
         "in_lake": 4,
-        "attempts": [{"n": 3}],
+        "attempts": [{"n": 2}],
         "theirs": [[2]],
     }
     assert (lake / "files" / "threecx").is_dir()

@@ -17,7 +17,7 @@ from dlt_threecx.simulator import FAULTS, Fleet, Simulator
 from dlt_threecx.source.errors import ThreecxError
 from dlt_threecx.source.settings import Settings
 from tests.loading.test_contention import held
-from tests.rig import Rig, rigs
+from tests.rig import Rig
 from tests.sync.test_faults import TOLD
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "messages.txt"
@@ -113,12 +113,10 @@ def destination(rig: Rig) -> list[str]:
     return said
 
 
-def test_messages_are_as_they_were_read_and_approved(tmp_path: Path) -> None:
+def test_messages_are_as_they_were_read_and_approved(synced: Rig) -> None:
     assert set(FAMILIES) <= set(FAULTS)
-    for rig in rigs(tmp_path / "told", Fleet(devices=130, seed=11)):
-        rig.sync()
-        families = (settings, credentials_query_and_network, guards, destination)
-        said = "\n\n".join("\n".join([f"# {family.__doc__}", *family(rig)]) for family in families) + "\n"
+    families = (settings, credentials_query_and_network, guards, destination)
+    said = "\n\n".join("\n".join([f"# {family.__doc__}", *family(synced)]) for family in families) + "\n"
     if os.environ.get("REGENERATE"):
         GOLDEN.write_text(said, encoding="utf-8")
     assert GOLDEN.read_text(encoding="utf-8") == said

@@ -62,10 +62,10 @@ class DuckDb(duckdb_factory):
         self._known: dict[str | None, Any] = {}
 
     def capabilities(self, config: Any = None, naming: Any = None) -> Any:
-        """dlt asks at every step, and reads all its settings again each time. They stay the same for a load."""
+        """dlt asks at every step, and reads all its settings each time. For DuckDB nothing depends on them."""
         name = naming and naming.name()
         if name not in self._known:
-            self._known[name] = super().capabilities(config, naming)
+            self._known[name] = super().capabilities(config or self.spec(), naming)
         return self._known[name].copy()
 
     @property
