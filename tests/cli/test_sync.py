@@ -13,6 +13,7 @@ import pytest
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
 from tests.commands import settings_of, threecx
+from tests.rig import Rig
 
 FIELDS = [
     *("pbx", "status", "reason", "detail", "snapshot_id", "taken_at", "devices", "reported_count"),
@@ -35,18 +36,14 @@ def test_one_line_per_pbx_says_what_happened(tmp_path: Path) -> None:
         assert ran.out.startswith("default: 119 devices, nothing new (2 pages, ")
 
 
-@pytest.mark.parametrize("form", ["json", "ndjson"])
-def test_one_pbx_is_one_json_document(tmp_path: Path, form: str) -> None:
-    with Simulator(Fleet(devices=3)) as pbx:
-        ran = threecx("sync", "--format", form, folder=tmp_path, **settings_of(pbx))
-    assert (ran.code, list(ran.rows)) == (0, FIELDS)
-    assert (ran.rows["pbx"], ran.rows["status"], ran.rows["devices"], ran.rows["added"]) == (
-        "default",
-        "complete",
-        3,
-        3,
-    )
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", ran.rows["taken_at"])
+def test_one_pbx_is_one_json_document(synced: Rig) -> None:
+    for form in ("json", "ndjson"):
+        synced.fleet.add()
+        ran = threecx("sync", "--format", form, folder=synced.project, **settings_of(synced.simulator))
+        assert (ran.code, list(ran.rows)) == (0, FIELDS)
+        shown = (ran.rows["pbx"], ran.rows["status"], ran.rows["devices"], ran.rows["added"])
+        assert shown == ("default", "complete", len(synced.fleet.ids()), 1)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", ran.rows["taken_at"])
 
 
 def test_several_pbxs_are_one_object_a_line_and_each_on_its_own(tmp_path: Path) -> None:
@@ -67,19 +64,16 @@ def test_several_pbxs_are_one_object_a_line_and_each_on_its_own(tmp_path: Path) 
         assert [row["pbx"] for row in csv.DictReader(io.StringIO(only.out))] == ["hq"]
 
 
-def test_a_refusal_is_exit_6_until_it_is_accepted_with_a_reason(tmp_path: Path) -> None:
-    fleet = Fleet(devices=20)
-    with Simulator(fleet) as pbx:
-        environ = settings_of(pbx)
-        assert threecx("sync", folder=tmp_path, **environ).code == 0
-        for device_id in fleet.ids():
-            fleet.remove(device_id)
-        ran = threecx("sync", folder=tmp_path, **environ)
-        assert (ran.code, ran.out) == (6, "default: refused (empty), nothing was written to the history\n")
-        assert "--accept empty" in ran.err
-        guards = ("--accept", "empty", "--accept", "shrink")
-        ran = threecx("sync", *guards, "--because", "moved out", folder=tmp_path, **environ)
-        assert ran.code == 0
+def test_a_refusal_is_exit_6_until_it_is_accepted_with_a_reason(synced: Rig) -> None:
+    folder, environ = synced.project, settings_of(synced.simulator)
+    for device_id in synced.fleet.ids():
+        synced.fleet.remove(device_id)
+    ran = threecx("sync", folder=folder, **environ)
+    assert (ran.code, ran.out) == (6, "default: refused (empty), nothing was written to the history\n")
+    assert "--accept empty" in ran.err
+    guards = ("--accept", "empty", "--accept", "shrink")
+    ran = threecx("sync", *guards, "--because", "moved out", folder=folder, **environ)
+    assert ran.code == 0
 
 
 def test_a_destination_without_credentials_is_refused_before_anything_is_read(tmp_path: Path) -> None:
@@ -109,15 +103,15 @@ def test_db_and_dataset_choose_the_place(tmp_path: Path) -> None:
     assert not (tmp_path / "phones.duckdb").exists()
 
 
-def test_verbose_shows_each_request_and_no_secret(tmp_path: Path) -> None:
-    with Simulator(Fleet(devices=2)) as pbx:
-        ran = threecx("sync", "-v", folder=tmp_path, **settings_of(pbx))
-        assert "GET /xapi/v1/SipDevices" in ran.err
-        assert pbx.client_secret not in ran.out + ran.err
-        wrong = {**settings_of(pbx), variable("client_secret"): "wrong-secret"}
-        ran = threecx("sync", "--debug", folder=tmp_path, **wrong)
-        assert ran.code == 3
-        assert "wrong-secret" not in ran.out + ran.err
+def test_verbose_shows_each_request_and_no_secret(synced: Rig) -> None:
+    folder, pbx = synced.project, synced.simulator
+    ran = threecx("sync", "-v", folder=folder, **settings_of(pbx))
+    assert "GET /xapi/v1/SipDevices" in ran.err
+    assert pbx.client_secret not in ran.out + ran.err
+    wrong = {**settings_of(pbx), variable("client_secret"): "wrong-secret"}
+    ran = threecx("sync", "--debug", folder=folder, **wrong)
+    assert ran.code == 3
+    assert "wrong-secret" not in ran.out + ran.err
 
 
 def test_a_relative_db_belongs_to_the_project_wherever_the_command_runs(tmp_path: Path) -> None:
@@ -180,11 +174,9 @@ def test_a_db_that_cannot_be_ours_is_refused_before_anything_is_read(
     assert {path: path.read_bytes() if path.is_file() else b"" for path in tmp_path.iterdir()} == before
 
 
-def test_a_history_that_became_garbage_is_exit_7_and_named(tmp_path: Path) -> None:
-    with Simulator(Fleet(devices=1)) as pbx:
-        assert threecx("sync", folder=tmp_path, **settings_of(pbx)).code == 0
-        (tmp_path / "phones.duckdb").write_bytes(b"garbage" * 1000)
-        for command in (["sync"], ["devices"], ["verify"]):
-            ran = threecx(*command, folder=tmp_path, **settings_of(pbx))
-            assert (ran.code, ran.out) == (7, "")
-            assert "open phones.duckdb: it is damaged" in ran.err
+def test_a_history_that_became_garbage_is_exit_7_and_named(synced: Rig) -> None:
+    synced.db.write_bytes(b"garbage" * 1000)
+    for command in (["sync"], ["devices"], ["verify"]):
+        ran = threecx(*command, folder=synced.project, **settings_of(synced.simulator))
+        assert (ran.code, ran.out) == (7, "")
+        assert "open phones.duckdb: it is damaged" in ran.err

@@ -6,6 +6,7 @@ They are written for DuckDB; sqlglot carries them to other destinations.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 from dlt_threecx.findings import filled
@@ -112,11 +113,12 @@ def view_queries(dialect: str, prefix: str = "", *, dataset: str = DATASET, cata
     return views | {name: _duckdb_macro(name, dataset, catalog) for name in MACROS}
 
 
-def view_texts() -> list[str]:
+@cache
+def view_texts() -> tuple[str, ...]:
     """All that the views are made of, in every dialect that has its own words; two releases alike have the same."""
     dialects = (*_QUERIES_ALONE, "")
     texts = [_text(name, "{schema}", dialect) for dialect in dialects for name in (*VIEWS, *MACROS)]
-    return [*texts, *(_duckdb_macro(name, "", "") for name in MACROS), *map(function_result, MACROS)]
+    return (*texts, *(_duckdb_macro(name, "", "") for name in MACROS), *map(function_result, MACROS))
 
 
 def _statement(name: str, query: str, dialect: str, prefix: str) -> str:
