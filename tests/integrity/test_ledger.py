@@ -83,6 +83,13 @@ def test_a_time_that_does_not_go_on_comes_one_microsecond_after_the_last() -> No
     assert not_before(AT, AT) == AT + timedelta(microseconds=1)
 
 
+def test_a_snapshot_id_comes_after_the_last_one_even_when_the_clock_was_set_back() -> None:
+    at = datetime(2026, 11, 3, 7, tzinfo=UTC)
+    last = "20261103T080000.000009Z-3f9a1c"
+    assert new_snapshot_id(at, last).startswith("20261103T080000.000010Z-")
+    assert new_snapshot_id(at, "edited-3f9a1c").startswith("20261103T070000.000000Z-")
+
+
 @given(st.lists(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)), min_size=2))  # noqa: DTZ001 - hypothesis wants bounds without a zone
 def test_snapshot_ids_sort_as_the_corrected_times_do(clock: list[datetime]) -> None:
     last: datetime | None = None
