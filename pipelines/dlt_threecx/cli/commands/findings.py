@@ -116,9 +116,9 @@ def findings(
         names = chosen_pbxs(history, location, pbx)
         query.among("pbx", names)
         tell_freshness(history, names, output)
-        unknown = _without_presence(history, names)
         _, rows = history.rows(query.sql, query.params)
         found = sorted((_finding(row, waivers) for row in rows), key=_location)
+        unknown = _without_presence(history, names) if "offline" in rule and not found else None
     listed = [one for one in found if waived or one.waived is None]
     if output.is_table and not output.is_shaped:
         lines = _told(listed[: output.limit], now, None if rule else EXAMPLES_SHOWN, output.width)
@@ -128,7 +128,7 @@ def findings(
     output.show()
     if len(listed) < len(found):
         stderr.note(f"{len(found) - len(listed)} waived and not shown; --waived shows them.")
-    elif not found and unknown is not None and "offline" in rule:
+    elif unknown is not None:
         stderr.note(f"Unknown: this 3CX release does not say whether phones are on line{unknown}.")
     elif not found:
         stderr.note(_nothing(rule))
