@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
+from dlt.common.destination.client import RunnableLoadJob
 
 from dlt_threecx.compare.decide import SyncResult
 from dlt_threecx.destinations.base import History
+from dlt_threecx.destinations.lake import Lake
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.destinations.open import open_history
 from dlt_threecx.integrity.verify import verify
@@ -121,6 +124,13 @@ def test_days_are_loaded_as_they_are_in_duckdb(days: Days, table_format: TableFo
     kinds = {"parquet": [], "delta": ["_delta_log"], "iceberg": ["data", "metadata"]}
     folder = rig.project / "lake" / "threecx" / "device_versions"
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == kinds[table_format]
+
+
+def test_dlt_does_not_wait_for_a_job_that_never_reports_its_end(rig: Rig) -> None:
+    with _environ(rig, "delta"), closing(Lake(_lake(rig))) as lake:
+        client: Any = dlt.dataset(lake.factory(), "threecx", dlt.Schema("threecx")).destination_client
+        for table in ({"name": "_dlt_pipeline_state"}, {"name": "snapshots", "table_format": "delta"}):
+            assert issubclass(client.get_load_job_class(table, "rows.parquet"), RunnableLoadJob), table
 
 
 @pytest.mark.parametrize("table_format", ["parquet", "delta"], indirect=True)

@@ -240,7 +240,8 @@ def test_a_package_that_a_full_server_refused_is_finished_later(
     for one in pbx.pbxs.values():
         one.fleet.remove(one.fleet.ids()[0])
     empty.execute("alter table device_versions add constraint full_disk check (change <> 'removed') not valid")
-    ran = threecx("sync", folder=tmp_path, **environ)
+    # by default dlt tries five times, and waits a second before each
+    ran = threecx("sync", folder=tmp_path, LOAD__RAISE_ON_MAX_RETRIES="1", **environ)
     assert (ran.code, ran.out) == (7, "")
     assert re.search(
         "^threecx: error: load of the package of this run: the destination failed \\(.*full_disk.*\\)", ran.err

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from dlt_threecx.destinations.base import Destination, Row
 from dlt_threecx.destinations.dlt_destination import client_of
+from dlt_threecx.destinations.dlt_files import Files
 from dlt_threecx.destinations.duckdb_file import DuckDbHistory
-from dlt_threecx.destinations.location import HistoryLocation
+from dlt_threecx.destinations.location import LAKE, HistoryLocation
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.source.errors import QueryError, SettingsError
 from dlt_threecx.tables import LOADS, TABLES
@@ -45,7 +46,7 @@ class Lake(Destination):
 
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline."""
-        return client_of(self._location)[0]
+        return Files(destination_name=LAKE)
 
     def has_table(self, name: str) -> bool:
         """Whether the table has files yet."""
