@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from dlt_threecx.compare.decide import Accepted, SyncResult
 from dlt_threecx.destinations.location import HistoryLocation
-from dlt_threecx.own_process import take_over
+from dlt_threecx.own_process import end, take_over
 from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import Config
 from dlt_threecx.snapshot.reader_process import reader
@@ -70,7 +70,8 @@ def serve() -> None:
         try:
             _answer(sys.stdin.buffer, answer)
         except KeyboardInterrupt:
-            sys.exit(ExitCode.INTERRUPTED)
+            end(ExitCode.INTERRUPTED)
+    end(ExitCode.DONE)
 
 
 def _answer(job: BinaryIO, answer: BinaryIO) -> None:

@@ -13,6 +13,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -36,7 +37,7 @@ from dlt_threecx.loading.history_check import check_history
 from dlt_threecx.loading.previous_state import pbx_states
 from dlt_threecx.loading.runs_before import runs_before
 from dlt_threecx.loading.state_cache import StateCache
-from dlt_threecx.loading.views_update import update_views
+from dlt_threecx.loading.views_update import update_views, views_digest
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.ping import Ping
 from dlt_threecx.settings.config import Config
@@ -237,7 +238,10 @@ class _Run:
         finally:
             versions.close()
         in_order = bound([results[name] for name in names], states, runs_before(destination))
-        loader.load([result.row for result in in_order], versions, states)
+        with ThreadPoolExecutor(1) as pool:
+            # The database lists its views while dlt gets ready to load.
+            digest = pool.submit(views_digest, destination)
+            loader.load([result.row for result in in_order], versions, states)
         last = in_order[-1].row
         try:
             self._work.remember(Head(last.pbx, last.snapshot_id, last.chain))
@@ -245,7 +249,7 @@ class _Run:
         except OSError as error:
             # All is loaded, and the next run finds out what is not noted.
             _log.warning("the state could not be kept: %s", error)
-        for problem in update_views(destination, self._work):
+        for problem in update_views(destination, self._work, digest.result()):
             _log.warning("%s", problem)
         return in_order
 

@@ -17,13 +17,11 @@ PEAK_MB = 450
 """The database itself keeps 160 MB of `extra`, as far as the memory of the machine allows; more are not copied."""
 
 _COMMAND = """
-import sys
+import atexit, sys
 from pathlib import Path
 from dlt_threecx.cli import main
-try:
-    main()
-finally:
-    sys.stderr.write(Path("/proc/self/status").read_text())
+atexit.register(lambda: sys.stderr.write(Path("/proc/self/status").read_text()))
+main()
 """
 
 _DAYS = """

@@ -90,7 +90,7 @@ def test_views_are_compared_once_and_again_when_one_is_not_as_it_was(synced: Rig
     synced.write("use phones.threecx", "comment on view devices is 'mine'")
     with closing(DuckDbFile(synced.db, "threecx", wait_seconds=1)) as destination:
         assert work.views != views_digest(destination)
-        assert update_views(destination, work) == []
+        assert update_views(destination, work, views_digest(destination)) == []
         assert work.views == views_digest(destination)
     (comment,) = synced.rows("select comment from duckdb_views() where view_name = 'devices'")
     assert comment["comment"] != "mine"

@@ -8,7 +8,7 @@ import click
 
 from dlt_threecx.cli.exit_codes import exit_code_of
 from dlt_threecx.cli.lazy_group import LazyGroup
-from dlt_threecx.own_process import take_over
+from dlt_threecx.own_process import end, take_over
 
 __all__ = ["COMMANDS", "main"]
 
@@ -74,4 +74,7 @@ def main(args: list[str] | None = None) -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if args is None:
         take_over()
-    sys.exit(exit_code_of(cli, args))
+    code = exit_code_of(cli, args)
+    if args is None:
+        end(code)
+    sys.exit(code)

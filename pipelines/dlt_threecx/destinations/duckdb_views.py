@@ -107,7 +107,8 @@ def differing_views(connection: duckdb.DuckDBPyConnection, dataset: str, *, cata
 
 def reported_views(connection: duckdb.DuckDBPyConnection) -> list[Any]:
     """All views, macros and comments of the file, in DuckDB's words."""
-    return [duckdb.__version__, *connection.execute(_REPORTED).fetchall()]
+    with closing(connection.cursor()) as cursor:
+        return [duckdb.__version__, *cursor.execute(_REPORTED).fetchall()]
 
 
 def update_views(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:

@@ -12,13 +12,13 @@ from dlt_threecx.views.views import view_texts
 __all__ = ["update_views", "views_digest"]
 
 
-def update_views(destination: Destination, work: WorkFolder) -> list[str]:
+def update_views(destination: Destination, work: WorkFolder, digest: str | None) -> list[str]:
     """Creates or replaces the views that are not those of this release; returns what could not be made.
 
-    To compare every view takes a third of a second. When the database reports them as it did after the last
-    comparison by this release, nothing is compared.
+    To compare every view takes a third of a second. When the database reported them, by their `digest`, as it did after
+    the last comparison by this release, nothing is compared.
     """
-    if work.views is not None and work.views == views_digest(destination):
+    if work.views is not None and work.views == digest:
         return []
     problems = destination.create_views()
     if not problems and (after := views_digest(destination)) is not None:

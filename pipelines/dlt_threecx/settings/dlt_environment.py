@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dlt.common import logger
+from dlt.common.configuration import resolve_configuration
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import ConfigProvider, CustomLoaderDocProvider
+from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.runtime.exec_info import dlt_version_info
 from dlt.common.runtime.run_context import RunContext
 
 __all__ = ["dlt_settings_of"]
@@ -38,6 +42,20 @@ class _ProjectContext(RunContext):
     def initial_providers(self) -> list[ConfigProvider]:
         """The environment, the two files of the project, and last our own defaults."""
         return [*super().initial_providers(), CustomLoaderDocProvider("threecx", _defaults, supports_secrets=False)]
+
+    def initialize_runtime(self, runtime_config: RuntimeConfiguration | None = None) -> None:
+        """Sets up what dlt logs and reports; nothing but the log unless the user wants to report anything.
+
+        The rest imports requests, which takes a twentieth of a run.
+        """
+        config = runtime_config or resolve_configuration(RuntimeConfiguration())
+        if config.dlthub_telemetry or config.dlthub_dsn or config.sentry_dsn:
+            super().initialize_runtime(config)
+            return
+        self._runtime_config = config
+        logger.LOGGER = logger._create_logger(  # noqa: SLF001  dlt's own way, see RunContext.initialize_runtime
+            self.name, config.log_level, config.log_format, config.pipeline_name, dlt_version_info(config.pipeline_name)
+        )
 
 
 def _defaults() -> dict[str, Any]:
