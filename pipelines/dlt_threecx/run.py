@@ -41,7 +41,7 @@ from dlt_threecx.loading.views_update import update_views, views_digest
 from dlt_threecx.loading.work_folder import WorkFolder, private_files
 from dlt_threecx.notify.ping import Ping
 from dlt_threecx.settings.config import Config
-from dlt_threecx.snapshot.known_pages import KnownFile
+from dlt_threecx.snapshot.known_rows import KnownFile
 from dlt_threecx.snapshot.reader_process import read_here
 from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, ReadAll, Reading, unforeseen
 from dlt_threecx.snapshot.snapshot import Snapshot

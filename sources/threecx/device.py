@@ -54,11 +54,13 @@ class DeviceReader:
     """Turns rows of the API into columns, a page at a time: a column of one type costs one look, not one per value.
 
     `shape` collects what it has met: property path → JSON type (`string`, `integer`, …; `boolean|string` when rows
-    differ). Secrets leave a keyed fingerprint when there is a key, else nothing.
+    differ). `witnesses` has, for each path and type of the last page, the number of the first row that has it. Secrets
+    leave a keyed fingerprint when there is a key, else nothing.
     """
 
     def __init__(self, fingerprint_key: str | None = None) -> None:
         self.shape: dict[str, str] = {}
+        self.witnesses: dict[tuple[str, str], int] = {}
         self._key = fingerprint_key.encode() if fingerprint_key else None
 
     def columns(self, items: list[Item]) -> list[list[Any]]:
@@ -66,6 +68,7 @@ class DeviceReader:
 
         Raises ProtocolError when a device cannot be read.
         """
+        self.witnesses = {}
         try:
             columns = self._columns(items)
         except RecursionError as error:
@@ -103,7 +106,7 @@ class DeviceReader:
         if not set(map(type, values)) <= _OBJECT_OR_NOTHING:
             for number, value in enumerate(values):
                 if value is not None and not isinstance(value, dict):
-                    self._note(name, value)
+                    self._note(name, value, number)
                     _keep(extras, number, name, value)
                     values[number] = None
         return [value or {} for value in values]
@@ -116,7 +119,8 @@ class DeviceReader:
             return values
         path = f"{parent}.{name}" if parent else name
         for kind in kinds:
-            self._note(path, kind())
+            number = next(number for number, value in enumerate(values) if type(value) is kind)
+            self._note(path, values[number], number)
         if kinds == {_PYTHON_TYPES.get(column.type)} and not (kinds == {int} and _is_too_large(values)):
             if "" in values:
                 values = [None if value == "" else value for value in values]
@@ -146,12 +150,13 @@ class DeviceReader:
             if value is None or "@" in name:
                 continue
             path = f"{parent}.{shown_name(name)}" if parent else shown_name(name)
-            self._note(path, value)
+            self._note(path, value, number)
             if not is_secret(name):
                 _keep(extras, number, path, value)
 
-    def _note(self, path: str, value: Any) -> None:
+    def _note(self, path: str, value: Any, number: int) -> None:
         kind, known = _TYPE_NAMES[type(value)], self.shape.get(path)
+        self.witnesses.setdefault((path, kind), number)
         if known is None:
             self.shape[path] = kind
         elif kind not in known.split("|"):

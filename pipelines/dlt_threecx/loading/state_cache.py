@@ -22,7 +22,7 @@ from dlt_threecx.compare.previous import PbxState
 from dlt_threecx.integrity.ledger import LedgerRow
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, ROW_FORMAT, DeviceHash, fingerprint_part
 from dlt_threecx.snapshot.device_file import device_columns, device_rows_at, file_digest, file_format
-from dlt_threecx.snapshot.known_pages import KnownFile
+from dlt_threecx.snapshot.known_rows import KnownFile
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.tables import DEVICE_COLUMNS
 
@@ -88,11 +88,11 @@ class StateCache:
         return Compared(found, dict(zip(stood, versions, strict=True)), rows)
 
     def known_file(self, pbx: str, state: PbxState) -> KnownFile | None:
-        """What was kept of the PBX for this very state, for a reading that may find the same pages again."""
+        """What was kept of the PBX for this very state, for a reading that may find the same rows again."""
         kept = self._kept.get(pbx)
         if kept is None or not _is_for(kept, state):
             return None
-        return KnownFile(self._folder / kept.file, kept.digest, self._pages(kept))
+        return KnownFile(self._folder / kept.file, kept.digest, self._rows(kept))
 
     def keep(
         self, rows: Iterable[LedgerRow], states: Mapping[str, PbxState], snapshots: Mapping[str, Snapshot]
@@ -111,8 +111,8 @@ class StateCache:
                 is_same = kept is not None and state.has_content(row.fingerprint, row.devices)
                 if kept is None or not is_same:
                     kept = self._taken(row.pbx, snapshot.file)
-                if snapshot.pages_read and not (is_same and snapshot.pages_read.are_known):
-                    self._pages(kept).write_bytes(snapshot.pages_read.written(kept.digest))
+                if snapshot.rows_read and not (is_same and snapshot.rows_read.are_known):
+                    self._rows(kept).write_bytes(snapshot.rows_read.written(kept.digest))
                 kept = replace(kept, snapshot_id=row.snapshot_id)
             if kept is not None:
                 self._kept[row.pbx] = replace(kept, chain=row.chain)
@@ -121,8 +121,8 @@ class StateCache:
         half_written.write_text(json.dumps(noted), encoding="utf-8")
         half_written.replace(self._index)
 
-    def _pages(self, kept: _Kept) -> Path:
-        return self._folder / f"{kept.file}.pages.json"
+    def _rows(self, kept: _Kept) -> Path:
+        return self._folder / f"{kept.file}.rows.json"
 
     def _taken(self, pbx: str, file: Path) -> _Kept:
         # Names of PBXs that differ only in upper and lower case would be one file on some disks.

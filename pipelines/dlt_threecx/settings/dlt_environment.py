@@ -54,7 +54,11 @@ class _ProjectContext(RunContext):
             return
         self._runtime_config = config
         logger.LOGGER = logger._create_logger(  # noqa: SLF001  dlt's own way, see RunContext.initialize_runtime
-            self.name, config.log_level, config.log_format, config.pipeline_name, dlt_version_info(config.pipeline_name)
+            self.name,
+            config.log_level,
+            config.log_format,
+            config.pipeline_name or "",
+            dlt_version_info(config.pipeline_name or ""),
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dlt_threecx.settings.config import Config, PbxConfig
-from dlt_threecx.snapshot.known_pages import KnownFile, PageDecoder
+from dlt_threecx.snapshot.known_rows import KnownFile, RowDecoder
 from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, Reading, unforeseen
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.snapshot.take_snapshot import take_snapshot
@@ -70,13 +70,13 @@ def _read(
     file: KnownFile | None,
 ) -> Reading:
     started_at, began = datetime.now(UTC), time.monotonic()
-    pages = PageDecoder.of(pbx, volatile, file)
-    with closing(Client(pbx.settings, pages, tokens)) as client:
+    decoder = RowDecoder.of(pbx, volatile, file)
+    with closing(Client(pbx.settings, decoder, tokens)) as client:
         outcome: Snapshot | ThreecxError
         requests = 0
         try:
             hear = partial(progress, pbx.name) if progress else None
-            outcome = take_snapshot(pbx, client, folder, volatile, hear, pages)
+            outcome = take_snapshot(pbx, client, folder, volatile, hear, decoder)
             requests = client.requests
             if not _is_known(pbx, client, known):
                 client.ask_system()

@@ -27,7 +27,7 @@ from dlt_threecx.source.errors import ThreecxError
 if TYPE_CHECKING:
     # Not before the second process is made: pyarrow has a thread of its own.
     from dlt_threecx.settings.config import Config
-    from dlt_threecx.snapshot.known_pages import KnownFile
+    from dlt_threecx.snapshot.known_rows import KnownFile
     from dlt_threecx.snapshot.reading import Identity, Progress, ReadAll, Reading
 
 __all__ = ["read_here", "reader"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from dlt_threecx.settings.config import Config, PbxConfig
-from dlt_threecx.snapshot.known_pages import KnownFile
+from dlt_threecx.snapshot.known_rows import KnownFile
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 

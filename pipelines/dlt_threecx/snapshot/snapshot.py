@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from dlt_threecx.snapshot.device_file import device_batches, device_rows_at
-from dlt_threecx.snapshot.known_pages import PageMemo
+from dlt_threecx.snapshot.known_rows import RowMemo
 
 __all__ = ["Seen", "Snapshot"]
 
@@ -38,7 +38,7 @@ class Snapshot:
     walks: int
     page_size: int
     version: str | None
-    pages_read: PageMemo | None = None
+    rows_read: RowMemo | None = None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, some thousand at a time."""

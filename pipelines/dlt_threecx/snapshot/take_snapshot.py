@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, DeviceHash, fingerprint_part
 from dlt_threecx.settings.config import PbxConfig
 from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches
-from dlt_threecx.snapshot.known_pages import KnownPage, KnownPages, PageDecoder, PageEnd, PageMemo
+from dlt_threecx.snapshot.known_rows import DIGEST_BYTES, NO_DIGEST, PageEnd, RowDecoder, RowMemo
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.columns import COLUMNS
-from dlt_threecx.source.device import MAX_PROPERTIES, DeviceReader
+from dlt_threecx.source.device import DeviceReader
 from dlt_threecx.source.errors import LOOK, ProtocolError
 from dlt_threecx.source.page import Item
 from dlt_threecx.source.query import Query
@@ -24,28 +25,37 @@ from dlt_threecx.source.walk import walk
 __all__ = ["take_snapshot"]
 
 _ROWS_PER_BATCH = 10000
+_WITNESSES = 8
+"""Of how many rows it is noted that they have a property. When all of these are gone, all rows are parsed again."""
 _KNOWN_PATHS = frozenset(path for column in COLUMNS for path in (column.path, *column.later))
 
 
-class _OtherRows(Exception):
-    """A known page came at another place, where more or fewer of its rows count. It has to be parsed after all."""
+class _Part(NamedTuple):
+    """Rows that stand one after the other: in the known file, or in the one of this walk."""
+
+    is_known: bool
+    begin: int
+    rows: int
+
+
+class _Uncertain(Exception):
+    """All rows that are known to have some property are gone, and others that are known may have it or not."""
 
 
 class _Rows:
     """Takes the rows of one walk: hashes them, and writes them to a file. Secrets are gone before.
 
-    Pages that are `known` stand in another file already: only where they stand is noted.
+    Rows that are `known` stand in another file already: only where they stand is noted.
     """
 
-    def __init__(self, file: Path, pbx: PbxConfig, volatile: tuple[str, ...], pages: PageDecoder) -> None:
+    def __init__(self, file: Path, pbx: PbxConfig, volatile: tuple[str, ...], decoder: RowDecoder) -> None:
         self.file = file
         self.devices = 0
-        self.memo = PageMemo(pages.key) if pages.key else None
-        self.shape: dict[str, str] = {}
+        self.memo = RowMemo(decoder.key) if decoder.key else None
         self._sum = 0
-        self._known = pages.known
-        self._parts: list[tuple[bool, int, int]] = []
-        """In order: whether rows are known, where they begin in their file, and how many they are."""
+        self._known = decoder.known
+        self._parts: list[_Part] = []
+        self._witnesses: dict[tuple[str, str], list[int]] = {}
         self._reader = DeviceReader(pbx.settings.fingerprint_key)
         self._hash = DeviceHash(volatile)
         self._columns: list[list[Any]] = [[] for _ in DEVICE_FILE_SCHEMA]
@@ -65,46 +75,94 @@ class _Rows:
         if not items:
             return
         end = items[-1]
-        if isinstance(end, PageEnd) and end.known and self._known:
-            self._add_known(end, end.known, len(items), self._known)
+        places: Sequence[int | None] = [None] * len(items)
+        if isinstance(end, PageEnd):
+            # Of a page after the first, its first row came before.
+            places = end.places[-len(items) :]
+        if isinstance(places, range):
+            self._add_known(places)
         else:
-            self._add_new(items)
+            self._add_some(items, places)
+        if self.memo:
+            self._note(self.memo, end, places)
         self.devices += len(items)
 
-    def _add_known(self, end: PageEnd, page: KnownPage, rows: int, known: KnownPages) -> None:
-        if rows != page.rows:
-            # It is the first page now, or was the first one then: its shape is that of other rows.
-            raise _OtherRows
-        place, stop = page.place, page.place + rows
-        self._sum += sum(map(fingerprint_part, known.device_ids[place:stop], known.row_versions[place:stop]))
-        shape = known.shapes[page.shape]
-        _merge(self.shape, shape)
-        if self.memo:
-            self.memo.add_known(end.digest, page, self.devices, shape)
-        self._parts.append((True, place, rows))
+    def _add_known(self, places: range) -> None:
+        known, some = self._known, slice(places.start, places.stop)
+        if known:
+            self._sum += sum(map(fingerprint_part, known.device_ids[some], known.row_versions[some]))
+            self._add_part(True, places.start, len(places))
 
-    def _add_new(self, items: list[Item]) -> None:
-        # The shape of each page is kept with it.
-        shape = self._reader.shape = {}
+    def _add_some(self, items: list[Item], places: Sequence[int | None]) -> None:
+        rows = [self.devices + number for number, place in enumerate(places) if place is None]
+        if rows:
+            self._add_new([item for item, place in zip(items, places, strict=True) if place is None], rows)
+        place_of_new = self._new - len(rows)
+        for begin, number in _runs(places):
+            if begin is not None:
+                self._add_known(range(begin, begin + number))
+            else:
+                self._add_part(False, place_of_new, number)
+                place_of_new += number
+
+    def _add_new(self, items: list[Item], rows: list[int]) -> None:
+        """Takes rows that are not known; `rows` is where they will stand."""
         columns = self._reader.columns(items)
-        _merge(self.shape, shape)
-        if len(self.shape) > MAX_PROPERTIES:
-            raise ProtocolError(
-                "GET /xapi/v1/SipDevices",
-                f"the PBX has named more than {MAX_PROPERTIES} different properties",
-                "Nothing was loaded. Report this with the PBX's version",
-            )
+        for pair, number in self._reader.witnesses.items():
+            _add_witnesses(self._witnesses.setdefault(pair, []), [rows[number]])
         row_versions, tracked_versions = self._hash.of(columns[1:])
         self._sum += sum(map(fingerprint_part, columns[0], row_versions))
         for column, values in zip(self._columns, (*columns, row_versions, tracked_versions), strict=True):
             column.extend(values)
-        end = items[-1]
-        if self.memo and isinstance(end, PageEnd):
-            self.memo.add(end.digest, self.devices, len(items), end.rows - len(items), shape)
-        self._parts.append((False, self._new, len(items)))
         self._new += len(items)
         while len(self._columns[0]) >= _ROWS_PER_BATCH:
             self._flush()
+
+    def _add_part(self, is_known: bool, begin: int, rows: int) -> None:
+        last = self._parts[-1] if self._parts else None
+        if last and last.is_known == is_known and last.begin + last.rows == begin:
+            self._parts[-1] = last._replace(rows=last.rows + rows)
+        else:
+            self._parts.append(_Part(is_known, begin, rows))
+
+    def _note(self, memo: RowMemo, end: Item, places: Sequence[int | None]) -> None:
+        """Notes the digests of rows, for the next reading."""
+        if not isinstance(end, PageEnd):
+            memo.are_known = False
+            memo.digests += NO_DIGEST * len(places)
+            return
+        memo.pages[end.page_digest] = self.devices + len(places) - len(end.places), len(end.places)
+        if isinstance(places, range) and self._known:
+            memo.digests += self._known.digests[places.start * DIGEST_BYTES : places.stop * DIGEST_BYTES]
+            return
+        memo.are_known = False
+        memo.digests += b"".join(end.digests[-len(places) :]) if end.digests else NO_DIGEST * len(places)
+
+    def shape(self) -> dict[str, str]:
+        """Property path → JSON type, as DeviceReader has it. Raises _Uncertain when known rows may have more."""
+        met = {pair: list(rows) for pair, rows in self._witnesses.items()}
+        known = self._known
+        if known and any(part.is_known for part in self._parts):
+            for pair, places in known.witnesses.items():
+                still = [row for row in map(self._row_of_known, places) if row is not None]
+                if not still and pair not in met:
+                    raise _Uncertain
+                _add_witnesses(met.setdefault(pair, []), still)
+        if self.memo:
+            self.memo.witnesses = met
+        shape: dict[str, str] = {}
+        for path, kind in sorted(met):
+            shape[path] = f"{shape[path]}|{kind}" if path in shape else kind
+        return shape
+
+    def _row_of_known(self, place: int) -> int | None:
+        """Where a known row stands now; None when it is gone."""
+        row = 0
+        for part in self._parts:
+            if part.is_known and part.begin <= place < part.begin + part.rows:
+                return row + place - part.begin
+            row += part.rows
+        return None
 
     def close(self) -> None:
         if self._columns[0]:
@@ -115,17 +173,19 @@ class _Rows:
     def whole_file(self) -> Path:
         """A file of all rows, after `close`: mostly the very one that was known."""
         known = self._known
-        if known is None or not any(is_known for is_known, _, _ in self._parts):
+        if known is None or not any(part.is_known for part in self._parts):
             return self.file
-        if self._new == 0 and [id_ for _, begin, rows in self._parts for id_ in range(begin, begin + rows)] == list(
-            range(len(known.device_ids))
-        ):
+        if self._parts == [_Part(True, 0, len(known.device_ids))]:
             return known.file
         old, new = (pa.Table.from_batches(device_batches(file), DEVICE_FILE_SCHEMA) for file in (known.file, self.file))
-        parts = [(old if is_known else new).slice(begin, rows) for is_known, begin, rows in self._parts]
+        begins = [part.begin + (0 if part.is_known else old.num_rows) for part in self._parts]
+        places = chain.from_iterable(range(b, b + part.rows) for b, part in zip(begins, self._parts, strict=True))
+        table = pa.concat_tables([old, new])
         whole = self.file.with_suffix(".whole.arrow")
         with pa.OSFile(str(whole), "wb") as sink, _writer(sink) as writer:
-            writer.write_table(pa.concat_tables(parts).combine_chunks(), max_chunksize=_ROWS_PER_BATCH)
+            # Not all at once: that takes four times as long.
+            while some := list(islice(places, _ROWS_PER_BATCH)):
+                writer.write_table(table.take(pa.array(some, pa.int64())).combine_chunks())
         return whole
 
     def _flush(self) -> None:
@@ -143,12 +203,16 @@ def _writer(sink: pa.NativeFile) -> pa.ipc.RecordBatchFileWriter:
     return pa.ipc.new_file(sink, DEVICE_FILE_SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 
 
-def _merge(shape: dict[str, str], more: Mapping[str, str]) -> None:
-    """Adds the types of some rows to the types that were met before."""
-    for path, kind in more.items():
-        known = shape.get(path)
-        if known != kind:
-            shape[path] = kind if known is None else "|".join(sorted({*known.split("|"), *kind.split("|")}))
+def _runs(places: Sequence[int | None]) -> Iterator[tuple[int | None, int]]:
+    """Places that stand one after the other, as the first of them and their number; (None, number) for new rows."""
+    for shift, run in groupby(enumerate(places), lambda row: None if row[1] is None else row[1] - row[0]):
+        first, *more = run
+        yield None if shift is None else first[1], 1 + len(more)
+
+
+def _add_witnesses(rows: list[int], more: list[int]) -> None:
+    """Adds rows that have a property, up to some."""
+    rows += more[: max(0, _WITNESSES - len(rows))]
 
 
 def take_snapshot(
@@ -157,13 +221,13 @@ def take_snapshot(
     folder: Path,
     volatile: tuple[str, ...],
     progress: Callable[[int, int], None] | None = None,
-    pages: PageDecoder | None = None,
+    decoder: RowDecoder | None = None,
 ) -> Snapshot:
     """Reads one PBX completely. Raises an error of the reader when the reading could not be proven.
 
-    `pages` is what the client decodes its answers with.
+    `decoder` is what the client decodes its answers with.
     """
-    pages = pages or PageDecoder()
+    decoder = decoder or RowDecoder()
     settings = pbx.settings
     spools: list[_Rows] = []
 
@@ -171,22 +235,24 @@ def take_snapshot(
         # With `twice` the walk before is still needed; whatever is older is not.
         for spool in spools[:-1]:
             spool.file.unlink(missing_ok=True)
-        spools.append(_Rows(folder / f"{pbx.name}.{len(spools)}.arrow", pbx, volatile, pages))
+        spools.append(_Rows(folder / f"{pbx.name}.{len(spools)}.arrow", pbx, volatile, decoder))
         return spools[-1]
 
     query = Query(search=settings.search, filter=settings.filter, count=True, orderby="Id", expand="DN")
     try:
         try:
             walked = walk(client, query, start, progress)
-        except _OtherRows:
-            pages.known = None
+            shape = walked.rows.shape()
+        except _Uncertain:
+            decoder.known = None
             walked = walk(client, query, start, progress)
+            shape = walked.rows.shape()
     finally:
         for spool in spools:
             spool.close()
     rows = walked.rows
     # The names of properties go into the ledger.
-    if client.holds_secret("\n".join(rows.shape.keys() - _KNOWN_PATHS)):
+    if client.holds_secret("\n".join(shape.keys() - _KNOWN_PATHS)):
         raise ProtocolError(
             "GET /xapi/v1/SipDevices", "the name of a property holds the API key or the token (HTTP 200)", LOOK
         )
@@ -194,12 +260,12 @@ def take_snapshot(
         file=rows.whole_file(),
         devices=rows.devices,
         fingerprint=rows.fingerprint,
-        shape=dict(sorted(rows.shape.items())),
+        shape=shape,
         reported_count=walked.count,
         taken_at=walked.taken_at,
         pages=walked.pages,
         walks=walked.walks,
         page_size=walked.page_size,
         version=client.version,
-        pages_read=rows.memo,
+        rows_read=rows.memo,
     )

@@ -1,4 +1,4 @@
-"""Pages that come again are not parsed again, and nothing that a reading says depends on that."""
+"""Rows that come again are not parsed again, and nothing that a reading says depends on that."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dlt_threecx.settings.config import PbxConfig
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches, file_digest
 from dlt_threecx.snapshot.fast_json import fast_json
-from dlt_threecx.snapshot.known_pages import KnownFile, KnownPage, KnownPages, PageDecoder, PageEnd, PageKey
+from dlt_threecx.snapshot.known_rows import NO_DIGEST, KnownFile, KnownRows, PageEnd, RowDecoder, RowKey
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.snapshot.take_snapshot import take_snapshot
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.settings import Settings
 
-KEY = PageKey(b"k" * 32, "a test")
+KEY = RowKey(b"k" * 32, "a test")
 ODD = st.sampled_from(['},{"Id":', '"value":[{"Id":', "}]", "\\", '"', "ä\u2028", "", "x"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | ODD,
@@ -68,28 +68,35 @@ def end_of(value: Any) -> PageEnd | None:
     return rows[-1] if isinstance(rows, list) and rows and isinstance(rows[-1], PageEnd) else None
 
 
+def ids_of(value: Any) -> Any:
+    return {**value, "value": [row["Id"] for row in value["value"]]}
+
+
 @given(answers(), answers(), st.booleans())
-def test_an_answer_says_the_same_in_both_ways(first: bytes, other: bytes, is_again: bool) -> None:
-    parsed = PageDecoder(KEY)(first)
+def test_an_answer_says_the_same_in_all_ways(first: bytes, other: bytes, is_again: bool) -> None:
+    """Parsed as a whole, known as a whole, or with some rows that are known."""
+    parsed = RowDecoder(KEY)(first)
     assert parsed == fast_json(first)
     end = end_of(parsed)
-    pages = {end.digest: KnownPage(0, end.rows, 0, 0)} if end else {}
-    ids = [row.get("Id") for row in parsed["value"]] if end else []
+    rows = parsed["value"] if end else []
+    pages = {end.page_digest: (0, len(rows))} if end else {}
+    digests = b"".join((end and end.digests) or [NO_DIGEST] * len(rows))
+    known = KnownRows(Path(), [row.get("Id") for row in rows], [], pages, digests, {})
     body = first if is_again else other
-    found, plain = PageDecoder(KEY, KnownPages(Path(), ids, [], pages, [{}]))(body), fast_json(body)
-    if (again := end_of(found)) and again.known:
-        assert {**found, "value": [row["Id"] for row in found["value"]]} == {
-            **plain,
-            "value": [row["Id"] for row in plain["value"]],
-        }
-    else:
+    found, plain = RowDecoder(KEY, known)(body), fast_json(body)
+    again = end_of(found)
+    if again is None or not any(place is not None for place in again.places):
         assert found == plain
-    assert not (is_again and end) or (again is not None and again.known is not None)
+    else:
+        assert ids_of(found) == ids_of(plain)
+        for place, row, wanted in zip(again.places, found["value"], plain["value"], strict=True):
+            assert wanted == (row if place is None else rows[place])
+    assert not (is_again and end) or (again is not None and again.places == range(len(rows)))
 
 
 @given(answers())
 def test_without_a_key_nothing_is_noted(body: bytes) -> None:
-    value = PageDecoder()(body)
+    value = RowDecoder()(body)
     assert (value, end_of(value)) == (fast_json(body), None)
 
 
@@ -104,10 +111,10 @@ class Reader:
         self.known: KnownFile | None = None
         self._number = 0
 
-    def decoder(self) -> PageDecoder:
-        return PageDecoder.of(self.pbx, self.volatile, self.known)
+    def decoder(self) -> RowDecoder:
+        return RowDecoder.of(self.pbx, self.volatile, self.known)
 
-    def read(self, pages: PageDecoder) -> Snapshot:
+    def read(self, pages: RowDecoder) -> Snapshot:
         self._number += 1
         folder = self.folder / str(self._number)
         folder.mkdir()
@@ -115,14 +122,14 @@ class Reader:
             return take_snapshot(self.pbx, client, folder, self.volatile, None, pages)
 
     def keep(self, snapshot: Snapshot) -> None:
-        assert snapshot.pages_read is not None
+        assert snapshot.rows_read is not None
         noted = self.folder / f"{self._number}.json"
-        noted.write_bytes(snapshot.pages_read.written(file_digest(snapshot.file)))
+        noted.write_bytes(snapshot.rows_read.written(file_digest(snapshot.file)))
         self.known = KnownFile(snapshot.file, file_digest(snapshot.file), noted)
 
     def check(self) -> Snapshot:
         """A reading that knows pages says what one says that knows none."""
-        snapshot, plain = self.read(self.decoder()), self.read(PageDecoder())
+        snapshot, plain = self.read(self.decoder()), self.read(RowDecoder())
         for facts in ("devices", "fingerprint", "shape", "reported_count", "pages", "walks"):
             assert getattr(snapshot, facts) == getattr(plain, facts)
         assert table_of(snapshot.file) == table_of(plain.file)
@@ -169,6 +176,45 @@ def test_whatever_changes_the_reading_says_so(reader: Reader) -> None:
         assert reader.check().file == first.file
 
 
+def parsed_rows(snapshot: Snapshot) -> int:
+    """How many rows the walk wrote by itself."""
+    return sum(batch.num_rows for batch in device_batches(snapshot.file.with_name("hq.0.arrow")))
+
+
+def test_only_rows_that_are_new_are_parsed(reader: Reader) -> None:
+    ids = reader.fleet.ids()
+    assert parsed_rows(reader.check()) == 350
+    reader.fleet.update(ids[120], {"DN": {"Name": "New"}})
+    reader.fleet.update(ids[199], {"DN": {"Name": "New as well, and first on the next page"}})
+    assert parsed_rows(reader.check()) == 2
+    # all that comes after it stands on another page now, or in another place
+    reader.fleet.remove(ids[0])
+    reader.fleet.update(ids[300], {"DN": {"Name": "Last"}})
+    assert parsed_rows(reader.check()) == 1
+
+
+def test_a_row_that_cannot_be_told_apart_is_known_with_its_page_only(reader: Reader) -> None:
+    ids = reader.fleet.ids()
+    reader.fleet.update(ids[120], {"Peers": [{"Name": "a"}, {"Id": 5, "Name": "b"}]})
+    first = reader.check()
+    assert reader.check().file == first.file
+    reader.fleet.update(ids[130], {"DN": {"Name": "New"}})
+    assert parsed_rows(reader.check()) == 99
+
+
+def test_when_all_witnesses_of_a_property_are_gone_all_rows_are_parsed(reader: Reader) -> None:
+    ids = reader.fleet.ids()
+    for id_ in ids[100:120]:
+        reader.fleet.update(id_, {"Brand": "new property"})
+    reader.check()
+    for id_ in ids[100:110]:
+        reader.fleet.remove(id_)
+    # those that are left have it still, which is not known of them
+    snapshot = reader.check()
+    assert snapshot.shape["Brand"] == "string"
+    assert snapshot.file.name == "hq.1.arrow"
+
+
 def settings_with(reader: Reader, **settings: Any) -> None:
     reader.pbx = replace(reader.pbx, settings=replace(reader.pbx.settings, **settings))
 
@@ -184,17 +230,17 @@ UNFIT: dict[str, Callable[[Reader, KnownFile], Any]] = {
     "another fingerprint key": lambda reader, _: settings_with(reader, fingerprint_key="another"),
     "a token instead of a key": lambda reader, _: settings_with(reader, access_token="a.b.c"),
     "other volatile columns": lambda reader, _: setattr(reader, "volatile", ()),
-    "no pages": lambda _, known: known.pages.unlink(),
+    "no notes": lambda _, known: known.rows.unlink(),
     "no file": lambda _, known: known.file.unlink(),
-    "half the pages": lambda _, known: known.pages.write_bytes(known.pages.read_bytes()[:100]),
-    "edited pages": lambda _, known: edited(known.pages, b"[0,100,0,", b"[1,100,0,"),
+    "half the notes": lambda _, known: known.rows.write_bytes(known.rows.read_bytes()[:100]),
+    "edited notes": lambda _, known: edited(known.rows, b"[0,100]", b"[1,100]"),
     "an edited file": lambda _, known: edited(known.file, b"ARROW1", b"ARROW2"),
     "another file": lambda reader, known: setattr(reader, "known", known._replace(digest="0" * 32)),
 }
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_pages_that_were_kept_for_something_else_are_not_known(reader: Reader, name: str) -> None:
+def test_rows_that_were_kept_for_something_else_are_not_known(reader: Reader, name: str) -> None:
     reader.check()
     assert reader.known
     assert reader.decoder().known
@@ -205,5 +251,7 @@ def test_pages_that_were_kept_for_something_else_are_not_known(reader: Reader, n
 def test_digests_of_rows_cannot_be_made_without_the_api_key(reader: Reader) -> None:
     settings_with(reader, access_token="a.b.c")
     assert reader.decoder().key is None
-    assert KEY.digest(b"row") != PageKey(b"another", "a test").digest(b"row")
+    another = RowKey(b"another", "a test")
+    assert KEY.page_digest(b"row") != another.page_digest(b"row")
+    assert KEY.row_digests([b"row"]) != another.row_digests([b"row"])
     assert "kkkk" not in repr(KEY)
