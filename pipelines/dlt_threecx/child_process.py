@@ -78,7 +78,7 @@ def _answer(job: BinaryIO, answer: BinaryIO) -> None:
     config, db, dataset, accepted = pickle.load(job)  # noqa: S301  the parent wrote it
     outcome: list[SyncResult] | ThreecxError
     try:
-        with reader() as read:
+        with reader(len(config.pbxs)) as read:
             outcome = sync_pbxs(config, db=db, dataset=dataset, accepted=accepted, read=read)
     except ThreecxError as error:
         outcome = error

@@ -43,7 +43,7 @@ from dlt_threecx.notify.ping import Ping
 from dlt_threecx.settings.config import Config
 from dlt_threecx.snapshot.known_rows import KnownFile
 from dlt_threecx.snapshot.reader_process import read_here
-from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, ReadAll, Reading, unforeseen
+from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, ReadAll, Reading, unforeseen, with_nearest_clock
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 
@@ -151,7 +151,7 @@ class _Run:
         importing = threading.Thread(target=importlib.import_module, args=("dlt_threecx.loading.loader",))
         importing.start()
         try:
-            readings = self._read(replace(self._config, pbxs=self._to_read), known, files)
+            readings = with_nearest_clock(self._read(replace(self._config, pbxs=self._to_read), known, files))
         finally:
             importing.join()
         self._readings |= {reading.pbx.name: reading for reading in readings}

@@ -297,4 +297,4 @@ def test_a_state_keeps_what_the_columns_say_and_nothing_more(twins: Twins) -> No
     twins.sync()
     (file,) = twins.state.glob("*.arrow")
     assert device_columns(file, "device_id")["device_id"].to_pylist() == sorted(twins.fleet.ids())
-    assert {path.name for path in twins.state.iterdir()} == {file.name, f"{file.name}.pages.json", "index.json"}
+    assert {path.name for path in twins.state.iterdir()} == {file.name, f"{file.name}.rows.json", "index.json"}

@@ -1,4 +1,4 @@
-"""PBXs are read in a second process, which ends with the first one, however that ends."""
+"""PBXs are read in other processes, which end with the first one, however that ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
+from dlt_threecx.snapshot.reader_process import _parts
 from tests.commands import ROOT, python, settings_of, threecx
+from tests.rig import config_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process does it all")
 
@@ -41,6 +43,27 @@ with reader() as read:
     Path("spool").mkdir()
     (reading,) = read(*job)
     print(reading.outcome.devices, heard[-1])
+"""
+
+FLEET = """
+import os, signal, sys
+from dlt_threecx.own_process import take_over
+take_over()
+from dlt_threecx.snapshot.reader_process import reader
+os.cpu_count = lambda: 3
+with reader(pbxs=70) as read:
+    from datetime import timedelta
+    from pathlib import Path
+    from tests.rig import config_of
+    urls = {f"pbx{number}": f"{sys.argv[1]}/pbx{number}" for number in range(5)}
+    config = config_of(Path("."), urls)
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    if sys.argv[2] == "kill":
+        os.kill(int(children[1]), signal.SIGKILL)
+    Path("spool").mkdir()
+    for reading in read(config, Path("spool"), None, timedelta(), {}, {}):
+        print(reading.pbx.name, getattr(reading.outcome, "devices", reading.outcome))
+    print(len(children))
 """
 
 
@@ -98,7 +121,7 @@ def test_a_reader_that_is_killed_is_told_and_nothing_is_loaded(tmp_path: Path, p
         os.kill(_reading_child(process, pbx), signal.SIGKILL)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "reading in a second process: it was ended from outside" in err
+    assert "reading in another process: it was ended from outside" in err
     pbx.fault = None
     assert not (tmp_path / "phones.duckdb").exists()
     assert threecx("sync", folder=tmp_path, **settings_of(pbx)).code == 0
@@ -119,3 +142,34 @@ def test_the_reader_ends_with_the_sync(tmp_path: Path, pbx: Simulator, number: s
 def test_an_error_of_the_disk_comes_through_and_a_second_reading_is_done_here(tmp_path: Path, pbx: Simulator) -> None:
     ran = python("-c", SCRIPT, pbx.base_url, folder=tmp_path)
     assert ran.out.splitlines() == ["FileNotFoundError", "150 ('default', 150, 150)"], ran.err
+
+
+@pytest.fixture
+def pbxs() -> Iterator[Simulator]:
+    with Simulator({f"pbx{number}": Fleet(devices=number + 1, seed=number) for number in range(4)}) as simulator:
+        yield simulator
+
+
+def test_a_fleet_is_read_by_several_processes_in_the_order_of_its_settings(tmp_path: Path, pbxs: Simulator) -> None:
+    ran = python("-c", FLEET, pbxs.base_url, "", folder=tmp_path)
+    *devices, failed, children = ran.out.splitlines()
+    assert devices == [f"pbx{number} {number + 1}" for number in range(4)], ran.err
+    assert failed.startswith("pbx4 POST /connect/token: ")
+    assert children == "2"
+
+
+def test_when_one_of_several_is_killed_nothing_is_read(tmp_path: Path, pbxs: Simulator) -> None:
+    ran = python("-c", FLEET, pbxs.base_url, "kill", folder=tmp_path)
+    assert "reading in another process: it was ended from outside" in ran.err.splitlines()[-1]
+    assert ran.out == ""
+
+
+def test_pbxs_that_share_a_token_are_read_by_one_process(tmp_path: Path) -> None:
+    one, other = "http://127.0.0.1:1", "http://127.0.0.1:2"
+    config = config_of(
+        tmp_path, {"a": one, "b": one, "c": one, "d": other, "e": one}, {"e": {"client_id": "another"}}, parallel=5
+    )
+    parts = _parts(config, 2)
+    assert [list(part.pbxs) for part in parts] == [["a", "b", "c"], ["d", "e"]]
+    assert [part.parallel for part in parts] == [2, 2]
+    assert [list(part.pbxs) for part in _parts(config, 3)] == [["a", "b", "c"], ["d"], ["e"]]

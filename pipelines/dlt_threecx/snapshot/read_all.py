@@ -43,14 +43,7 @@ def read_all(
     if len(pbxs) == 1:
         return [read(pbxs[0])]
     with ThreadPoolExecutor(config.parallel) as pool:
-        readings = list(pool.map(read, pbxs))
-    nearest = min((r.clock_skew for r in readings if r.clock_skew is not None), key=abs, default=None)
-    return [
-        replace(reading, clock_skew=nearest)
-        if reading.clock_skew is None and isinstance(reading.outcome, ThreecxError)
-        else reading
-        for reading in readings
-    ]
+        return list(pool.map(read, pbxs))
 
 
 def _moved(reading: Reading, offset: timedelta) -> Reading:

@@ -1,8 +1,9 @@
-"""Reads in a second process, while this one imports dlt: that takes as long as reading thousands of devices.
+"""Reads in other processes, while this one imports dlt: that takes as long as reading thousands of devices.
 
-The second process is a copy of this one, made before there is a thread, so nothing is imported twice. It gets ready,
-waits for the settings, reads, answers, and ends. It ends as well when this process does, however that ends. All goes
-through two pipes, the settings with their secrets too.
+One other process reads a few PBXs, as many as there are processors a fleet: most of a reading is work, not waiting.
+Each is a copy of this one, made before there is a thread, so nothing is imported twice. It gets ready, waits for the
+settings, reads, answers, and ends. It ends as well when this process does, however that ends. All goes through two
+pipes, the settings with their secrets too.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -34,36 +37,8 @@ __all__ = ["read_here", "reader"]
 
 _PROGRESS_SECONDS = 0.1
 """The rows of a PBX are not told more often than this."""
-
-
-@contextmanager
-def reader() -> Iterator[ReadAll]:
-    """What reads PBXs: a second process where one can be made, else this one."""
-    if not may_fork():
-        yield read_here
-        return
-    jobs_out, jobs_in = os.pipe()
-    answers_out, answers_in = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(jobs_in)
-        os.close(answers_out)
-        _serve(jobs_out, answers_in)
-    os.close(jobs_out)
-    os.close(answers_in)
-    with os.fdopen(jobs_in, "wb") as jobs, os.fdopen(answers_out, "rb") as answers:
-        try:
-            yield _ReaderProcess(child, jobs, answers)
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-
-
-def read_here(*job: Any) -> list[Reading]:
-    """Reads in this process."""
-    from dlt_threecx.snapshot.read_all import read_all  # imports requests
-
-    return read_all(*job)
+_PBXS_EACH = 25
+"""For fewer PBXs than this another process takes more time than it saves."""
 
 
 class _Rows(NamedTuple):
@@ -74,30 +49,68 @@ class _Rows(NamedTuple):
     total: int
 
 
-@dataclass
-class _ReaderProcess:
-    """Reads once in the second process. PBXs that have to be read again are read in this one."""
+@contextmanager
+def reader(pbxs: int = 1) -> Iterator[ReadAll]:
+    """What reads this number of PBXs: other processes where they can be made, else this one."""
+    if not may_fork():
+        yield read_here
+        return
+    number = max(1, min(os.cpu_count() or 1, pbxs // _PBXS_EACH))
+    with ExitStack() as started:
+        processes: list[_Process] = []
+        for _ in range(number):
+            processes.append(started.enter_context(_process(processes)))
+        yield _Processes(processes)
+
+
+def read_here(*job: Any) -> list[Reading]:
+    """Reads in this process."""
+    from dlt_threecx.snapshot.read_all import read_all  # imports requests
+
+    return read_all(*job)
+
+
+@contextmanager
+def _process(others: Sequence[_Process]) -> Iterator[_Process]:
+    """A new process; it closes what leads to `others`, so that each ends with this process alone."""
+    jobs_out, jobs_in = os.pipe()
+    answers_out, answers_in = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for file in (
+            jobs_in,
+            answers_out,
+            *(pipe.fileno() for other in others for pipe in (other.jobs, other.answers)),
+        ):
+            os.close(file)
+        _serve(jobs_out, answers_in)
+    os.close(jobs_out)
+    os.close(answers_in)
+    with os.fdopen(jobs_in, "wb") as jobs, os.fdopen(answers_out, "rb") as answers:
+        process = _Process(child, jobs, answers)
+        try:
+            yield process
+        finally:
+            process.kill()
+            os.waitpid(child, 0)
+
+
+@dataclass(frozen=True)
+class _Process:
+    """Another process, which waits for the settings or reads."""
 
     child: int
     jobs: BinaryIO
     answers: BinaryIO
-    is_used: bool = False
 
-    def __call__(
-        self,
-        config: Config,
-        folder: Path,
-        progress: Progress | None,
-        clock_offset: timedelta,
-        known: Mapping[str, Identity],
-        files: Mapping[str, KnownFile],
-        /,
-    ) -> list[Reading]:
-        if self.is_used:
-            return read_here(config, folder, progress, clock_offset, known, files)
-        self.is_used = True
+    def kill(self) -> None:
+        """Ends it at once; whoever listens to it hears that."""
+        os.kill(self.child, signal.SIGKILL)
+
+    def read(self, job: tuple[Any, ...], progress: Progress | None) -> list[Reading]:
+        """What it has read. Raises what it raises."""
         try:
-            pickle.dump((config, folder, progress is not None, clock_offset, known, files), self.jobs)
+            pickle.dump(job, self.jobs)
             self.jobs.flush()
             while True:
                 heard = pickle.load(self.answers)  # noqa: S301  our own process wrote it
@@ -111,14 +124,63 @@ class _ReaderProcess:
                     return heard
         except (EOFError, BrokenPipeError) as error:
             raise ThreecxError(
-                "reading in a second process",
+                "reading in another process",
                 "it was ended from outside, perhaps because memory ran out",
                 "Nothing was loaded. Run again",
             ) from error
 
 
+@dataclass
+class _Processes:
+    """Read once in the other processes. PBXs that have to be read again are read in this one."""
+
+    processes: Sequence[_Process]
+    are_used: bool = False
+
+    def __call__(
+        self,
+        config: Config,
+        folder: Path,
+        progress: Progress | None,
+        clock_offset: timedelta,
+        known: Mapping[str, Identity],
+        files: Mapping[str, KnownFile],
+        /,
+    ) -> list[Reading]:
+        if self.are_used:
+            return read_here(config, folder, progress, clock_offset, known, files)
+        self.are_used = True
+        parts = _parts(config, min(len(self.processes), config.parallel))
+        with ThreadPoolExecutor(len(parts)) as pool:
+            readings = [
+                pool.submit(process.read, (part, folder, progress is not None, clock_offset, known, files), progress)
+                for process, part in zip(self.processes, parts, strict=False)
+            ]
+            try:
+                by_name = {reading.pbx.name: reading for some in readings for reading in some.result()}
+            except BaseException:
+                for process in self.processes:
+                    process.kill()
+                raise
+        return [by_name[name] for name in config.pbxs]
+
+
+def _parts(config: Config, number: int) -> list[Config]:
+    """The settings for some processes. PBXs that share a token, which each new one ends, stay together."""
+    if number == 1:
+        return [config]
+    together: defaultdict[Any, list[str]] = defaultdict(list)
+    for name, pbx in config.pbxs.items():
+        together[pbx.settings.origin, pbx.settings.client_id].append(name)
+    parts: list[list[str]] = [[] for _ in range(number)]
+    for names in together.values():
+        min(parts, key=len).extend(names)
+    run = replace(config.run, parallel=config.parallel // number)
+    return [replace(config, pbxs={name: config.pbxs[name] for name in names}, run=run) for names in parts if names]
+
+
 def _serve(jobs: int, answers: int) -> None:
-    """The second process, from its begin to its end."""
+    """The other process, from its begin to its end."""
     try:
         # Ctrl-C and SIGTERM are for the first process, which then ends this one.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -153,7 +215,7 @@ def _outcome(*job: Any) -> list[Reading] | Exception:
     except Exception as error:  # noqa: BLE001 - it is raised again in the first process
         from dlt_threecx.snapshot.reading import unforeseen
 
-        return unforeseen(error, "reading in a second process", "This is a bug: report it")
+        return unforeseen(error, "reading in another process", "This is a bug: report it")
 
 
 class _Answer(logging.Handler):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -14,7 +14,7 @@ from dlt_threecx.snapshot.known_rows import KnownFile
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.errors import ThreecxError
 
-__all__ = ["NO_OFFSET", "Identity", "Progress", "ReadAll", "Reading", "unforeseen"]
+__all__ = ["NO_OFFSET", "Identity", "Progress", "ReadAll", "Reading", "unforeseen", "with_nearest_clock"]
 
 NO_OFFSET = timedelta()
 
@@ -44,12 +44,20 @@ class Reading:
     version: str | None
     outcome: Snapshot | ThreecxError
     clock_skew: timedelta | None = None
-    """How far the PBX's clock is ahead of this machine's; None when it named no time.
-
-    Of a PBX that failed without naming a time: that of the PBX of the run whose clock is nearest to this machine's.
-    """
+    """How far the PBX's clock is ahead of this machine's; None when it named no time."""
     fqdn: str | None = None
     """The PBX's own name; None where it does not say, or was not asked because it is the one that is known."""
+
+
+def with_nearest_clock(readings: Sequence[Reading]) -> list[Reading]:
+    """A PBX that failed without naming a time gets that of the PBX whose clock is nearest to this machine's."""
+    nearest = min((r.clock_skew for r in readings if r.clock_skew is not None), key=abs, default=None)
+    return [
+        replace(reading, clock_skew=nearest)
+        if reading.clock_skew is None and isinstance(reading.outcome, ThreecxError)
+        else reading
+        for reading in readings
+    ]
 
 
 class ReadAll(Protocol):

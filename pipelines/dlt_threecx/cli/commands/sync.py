@@ -93,7 +93,7 @@ def sync(
 
     from dlt_threecx.snapshot.reader_process import reader
 
-    with reader() as read, _progress(len(config.pbxs)) as progress:
+    with reader(len(config.pbxs)) as read, _progress(len(config.pbxs)) as progress:
         from dlt_threecx.compare.decide import Accepted
         from dlt_threecx.run import sync_pbxs
 
