@@ -21,7 +21,11 @@ from tests.destinations.warehouse import Postgres, postgres
 
 __all__ = ["SIZES", "measured"]
 
-SIZES = {"5 × 400 devices, 60,000 versions": (2000, 30), "2,000 devices, 200,000 versions": (2000, 100)}
+SIZES = {
+    "5 × 400 devices, 60,000 versions": (2000, 30),
+    "2,000 devices, 200,000 versions": (2000, 100),
+    "20,000 devices, 60,000 versions": (20_000, 3),
+}
 _QUESTIONS = ("findings", "devices", "daily_inventory", "device_changes", "pbx_status")
 
 
@@ -35,6 +39,7 @@ def measured(server: Postgres, folder: Path, devices: int, versions: int) -> lis
         os.environ.update(server.environ)
         destination = PostgresDestination(HistoryLocation(db, destination="postgres", project=folder), wait_seconds=5)
         destination.create_views()
+        destination.refresh()  # as after each load
         destination.close()
         found = []
         with server.connection() as connection, connection.cursor() as cursor:

@@ -31,6 +31,7 @@ QUESTIONS = """
     sql "select * from device_changes where pbx = 'pbx000' and device_id = {device}"
     sql "select count(*), max(new_value) from device_changes where changed_at > now() - interval '7' day"
     sql "select count(*), max(mac) from device_snapshots where taken_at > now() - interval '1' hour"
+    sql "select count(*), max(mac) from device_snapshots where taken_at > now() - interval '3' day"
     sql "select sum(devices) from daily_inventory where day = current_date"
 """
 
