@@ -9,7 +9,8 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 SPARK := $(VENV)/.spark
 # A file in one process: its fixtures are made once. In their order: else those with few tests, which are slow, come last.
-PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes for two processors: some tests wait for a while.
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 CHECKED := sources pipelines tests deploy
 
 .PHONY: help demo test check bench prove docs format lock clean $(VENV)
