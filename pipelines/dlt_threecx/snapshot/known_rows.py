@@ -87,17 +87,13 @@ class RowKey:
         derived = hmac.digest(secret.encode(), b"dlt-threecx known rows", hashlib.sha256)
         return cls(derived, repr((file_format(), sorted(volatile), key_id(pbx.settings.fingerprint_key))))
 
-    def page_digest(self, rows: bytes) -> str:
-        """Of the rows of a page, as they came."""
-        return hashlib.blake2b(rows, digest_size=DIGEST_BYTES, key=self.secret).hexdigest()
-
-    def row_digests(self, rows: Iterable[bytes]) -> list[bytes]:
-        """Of each row, as it came. SHA-256 with the key before the row: fast for few bytes, and cut off at the end."""
+    def digests(self, parts: Iterable[bytes]) -> list[bytes]:
+        """Of rows or pages, as they came: SHA-256 over the key and each, of which the first bytes count."""
         begin = hashlib.sha256(self.secret)
         digests = []
-        for row in rows:
+        for part in parts:
             digest = begin.copy()
-            digest.update(row)
+            digest.update(part)
             digests.append(digest.digest()[:DIGEST_BYTES])
         return digests
 
@@ -199,7 +195,7 @@ class RowDecoder:
         if not _is_envelope(envelope):
             return fast_json(body)
         rows = body[begin:end]
-        digest = self.key.page_digest(rows)
+        digest = self.key.digests([rows])[0].hex()
         known = self.known
         if known and (page := known.pages.get(digest)):
             places = range(page[0], sum(page))
@@ -207,7 +203,7 @@ class RowDecoder:
             items[-1] = PageEnd(items[-1], digest, None, places)
             return {**envelope, "value": items}
         parts = rows[len(_FIRST) : -1].split(_BETWEEN)
-        digests = self.key.row_digests(parts)
+        digests = self.key.digests(parts)
         found = self._partly_known(parts, digests) if known else None
         if found is not None:
             items, seen = found
