@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 __all__ = ["bring_back", "end", "may_fork", "take_over"]
 
 _LEFT_OUT = frozenset({"numpy", "pandas"})
-_OBJECTS = 50_000
+_OBJECTS = 1_000_000
 """How many new objects are there before Python looks which of them nobody uses."""
 
 
