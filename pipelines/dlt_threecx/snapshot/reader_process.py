@@ -1,9 +1,9 @@
 """Reads in other processes, while this one imports dlt: that takes as long as reading thousands of devices.
 
-One other process reads a few PBXs, as many as there are processors a fleet: most of a reading is work, not waiting.
-Each is a copy of this one, made before there is a thread, so nothing is imported twice. It gets ready, waits for the
-settings, reads, answers, and ends. It ends as well when this process does, however that ends. All goes through two
-pipes, the settings with their secrets too.
+A few PBXs are read by one other process, a fleet by as many as there are processors: most of a reading is work, not
+waiting. Each is a copy of this one, made before Python has a second thread. It gets ready, waits for the settings,
+reads, answers, and ends. It ends as well when this process does, however that ends. All goes through two pipes, the
+settings with their secrets too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dlt_threecx.own_process import may_fork
 from dlt_threecx.source.errors import ThreecxError
 
 if TYPE_CHECKING:
-    # Not before the second process is made: pyarrow has a thread of its own.
+    # Only types: what these modules need is imported when the processes go on side by side.
     from dlt_threecx.settings.config import Config
     from dlt_threecx.snapshot.known_rows import KnownFile
     from dlt_threecx.snapshot.reading import Identity, Progress, ReadAll, Reading
