@@ -49,7 +49,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """Module → the test files that have to notice every fault in it."""
 
-BUSY_SECONDS, WAITING_SECONDS = 10, 300
+BUSY_SECONDS, WAITING_SECONDS = 10, 60
 """A test that needs more time of the processor, or more time at all, does not end: that is noticed."""
 
 _FORK = get_context("fork")
