@@ -24,7 +24,7 @@ from .errors import ProtocolError
 from .page import Item
 from .redaction import fingerprint_of, is_secret
 
-__all__ = ["DeviceReader", "normal_mac"]
+__all__ = ["MAX_PROPERTIES", "DeviceReader", "normal_mac"]
 
 MAX_PROPERTIES = 2000
 """The API has about forty; each one seen is kept in every row of the ledger."""

@@ -22,6 +22,8 @@ from dlt_threecx.snapshot.known_rows import NO_DIGEST, KnownFile, KnownRows, Pag
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.snapshot.take_snapshot import take_snapshot
 from dlt_threecx.source.client import Client
+from dlt_threecx.source.device import MAX_PROPERTIES
+from dlt_threecx.source.errors import ProtocolError
 from dlt_threecx.source.settings import Settings
 
 KEY = RowKey(b"k" * 32, "a test")
@@ -114,12 +116,12 @@ class Reader:
     def decoder(self) -> RowDecoder:
         return RowDecoder.of(self.pbx, self.volatile, self.known)
 
-    def read(self, pages: RowDecoder) -> Snapshot:
+    def read(self, pages: RowDecoder, progress: Callable[[int, int], None] | None = None) -> Snapshot:
         self._number += 1
         folder = self.folder / str(self._number)
         folder.mkdir()
         with closing(Client(self.pbx.settings, pages)) as client:
-            return take_snapshot(self.pbx, client, folder, self.volatile, None, pages)
+            return take_snapshot(self.pbx, client, folder, self.volatile, progress, pages)
 
     def keep(self, snapshot: Snapshot) -> None:
         assert snapshot.rows_read is not None
@@ -213,6 +215,29 @@ def test_when_all_witnesses_of_a_property_are_gone_all_rows_are_parsed(reader: R
     snapshot = reader.check()
     assert snapshot.shape["Brand"] == "string"
     assert snapshot.file.name == "hq.1.arrow"
+
+
+def test_a_row_that_changed_between_two_pages_is_what_it_is_now(reader: Reader) -> None:
+    """The page that begins with it comes again, as the first one; the file has the row as the page before had it."""
+    ids = reader.fleet.ids()
+
+    def change(rows: int, _: int) -> None:
+        if rows == 100:
+            reader.fleet.update(ids[99], {"DN": {"Name": "Changed between two pages"}})
+
+    reader.keep(reader.read(reader.decoder(), change))
+    for id_ in ids[:99]:
+        reader.fleet.remove(id_)
+    reader.check()
+
+
+def test_properties_are_too_many_with_those_of_known_rows(reader: Reader) -> None:
+    ids = reader.fleet.ids()
+    reader.fleet.update(ids[0], {f"A{number}": number for number in range(MAX_PROPERTIES // 2)})
+    reader.check()
+    reader.fleet.update(ids[120], {f"B{number}": number for number in range(MAX_PROPERTIES // 2)})
+    with pytest.raises(ProtocolError, match="more than 2000 different properties"):
+        reader.read(reader.decoder())
 
 
 def settings_with(reader: Reader, **settings: Any) -> None:

@@ -16,7 +16,7 @@ from dlt_threecx.snapshot.known_rows import DIGEST_BYTES, NO_DIGEST, PageEnd, Ro
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.columns import COLUMNS
-from dlt_threecx.source.device import DeviceReader
+from dlt_threecx.source.device import MAX_PROPERTIES, DeviceReader
 from dlt_threecx.source.errors import LOOK, ProtocolError
 from dlt_threecx.source.page import Item
 from dlt_threecx.source.query import Query
@@ -39,7 +39,7 @@ class _Part(NamedTuple):
 
 
 class _Uncertain(Exception):
-    """All rows that are known to have some property are gone, and others that are known may have it or not."""
+    """What is known of the rows does not say all: they have to be parsed again."""
 
 
 class _Rows:
@@ -80,6 +80,9 @@ class _Rows:
             # Of a page after the first, its first row came before.
             places = end.places[-len(items) :]
         if isinstance(places, range):
+            if not self.devices and places.start:
+                # It was a later page then: if its first row changed just before, the file has it as it was before.
+                raise _Uncertain
             self._add_known(places)
         else:
             self._add_some(items, places)
@@ -139,13 +142,17 @@ class _Rows:
         memo.digests += b"".join(end.digests[-len(places) :]) if end.digests else NO_DIGEST * len(places)
 
     def shape(self) -> dict[str, str]:
-        """Property path → JSON type, as DeviceReader has it. Raises _Uncertain when known rows may have more."""
+        """Property path → JSON type, as DeviceReader has it.
+
+        Raises _Uncertain when known rows may have more, or when there are too many.
+        """
         met = {pair: list(rows) for pair, rows in self._witnesses.items()}
         known = self._known
         if known and any(part.is_known for part in self._parts):
             for pair, places in known.witnesses.items():
                 still = [row for row in map(self._row_of_known, places) if row is not None]
                 if not still and pair not in met:
+                    # Others that are known may have it or not.
                     raise _Uncertain
                 _add_witnesses(met.setdefault(pair, []), still)
         if self.memo:
@@ -153,6 +160,8 @@ class _Rows:
         shape: dict[str, str] = {}
         for path, kind in sorted(met):
             shape[path] = f"{shape[path]}|{kind}" if path in shape else kind
+        if len(shape) > MAX_PROPERTIES:
+            raise _Uncertain
         return shape
 
     def _row_of_known(self, place: int) -> int | None:
