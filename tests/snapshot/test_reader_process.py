@@ -60,6 +60,7 @@ with reader(pbxs=70) as read:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     if sys.argv[2] == "kill":
         os.kill(int(children[1]), signal.SIGKILL)
+        os.waitid(os.P_PID, int(children[1]), os.WEXITED | os.WNOWAIT)
     Path("spool").mkdir()
     for reading in read(config, Path("spool"), None, timedelta(), {}, {}):
         print(reading.pbx.name, getattr(reading.outcome, "devices", reading.outcome))

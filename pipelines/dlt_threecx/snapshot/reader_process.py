@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -86,13 +86,17 @@ def _process(others: Sequence[_Process]) -> Iterator[_Process]:
         _serve(jobs_out, answers_in)
     os.close(jobs_out)
     os.close(answers_in)
-    with os.fdopen(jobs_in, "wb") as jobs, os.fdopen(answers_out, "rb") as answers:
+    jobs = os.fdopen(jobs_in, "wb")
+    with os.fdopen(answers_out, "rb") as answers:
         process = _Process(child, jobs, answers)
         try:
             yield process
         finally:
             process.kill()
             os.waitpid(child, 0)
+            # What it did not hear any more is no news.
+            with suppress(BrokenPipeError):
+                jobs.close()
 
 
 @dataclass(frozen=True)
