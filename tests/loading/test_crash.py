@@ -192,3 +192,17 @@ def test_a_sync_that_is_told_to_stop_says_so_and_leaves_the_history_as_it_was(ri
     rig.simulator.set_fault(None)
     assert counts(rig.sync()) == {"removed": 1}
     assert_sound(rig)
+
+
+def test_ctrl_c_while_dlt_loads_is_no_error_of_the_destination(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    rig.fleet.remove(rig.fleet.ids()[0])
+    monkeypatch.setattr("dlt.load.load.Load.run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rig.sync()
+    monkeypatch.undo()
+    rig.sync()
+    assert leftovers(rig) == []
+    assert_sound(rig)

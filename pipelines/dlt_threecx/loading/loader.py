@@ -118,9 +118,13 @@ class Loader:
             self._pipeline.normalize(workers=1)
             self._pipeline.load(workers=1)
         except (PipelineStepFailed, DestinationException) as error:
+            root = _root(error)
+            if isinstance(root, KeyboardInterrupt):
+                # dlt makes an error of Ctrl-C and SIGTERM.
+                raise root from None
             raise DestinationError(
                 f"load of {what}",
-                f"the destination failed ({first_line(_root(error))})",
+                f"the destination failed ({first_line(root)})",
                 "No view shows any of it. Repair the destination and run again: that finishes this load first. "
                 f"To give it up, delete {self._pipeline.working_dir}",
             ) from error
