@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.commands import python
+import pytest
+
+from tests.commands import ROOT, python
 
 ENDS = """
 import atexit, sys
@@ -26,6 +31,14 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     ran = python("-c", ENDS.format(full), folder=tmp_path)
     assert ran.code != 0
     assert "No space left on device" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no shell that closes streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(closed: str) -> None:
+    command = "from dlt_threecx.cli import main; main(['--version'])"
+    shell = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, command]
+    assert subprocess.run(shell, env=os.environ | {"PYTHONPATH": str(ROOT)}).returncode == 0
 
 
 HIDES = """

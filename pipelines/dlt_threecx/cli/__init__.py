@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -67,8 +68,17 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+def _open_what_is_closed() -> None:
+    """Lets stdin, stdout and stderr lead nowhere if they are closed (`>&-`): other files would take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest number that is free is the one of this stream.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
 def main(args: list[str] | None = None) -> None:
     """Runs a command, that of the command line without `args`, and ends the process with its exit code."""
+    _open_what_is_closed()
     # JSON is UTF-8 wherever it goes; half a surrogate pair in a name becomes \ud800, which JSON reads back.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
