@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Any, NoReturn
 
 __all__ = ["bring_back", "end", "may_fork", "take_over"]
@@ -42,10 +43,11 @@ def end(code: int) -> NoReturn:
     atexit._run_exitfuncs()  # noqa: SLF001  there is no public name for it
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except (OSError, ValueError):
         # Python says that it could not write.
         sys.exit(code)
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)
 
 

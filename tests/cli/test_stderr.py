@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dlt_threecx.simulator import Fleet, Simulator
 from tests.commands import ROOT, settings_of, threecx
 
@@ -48,3 +50,17 @@ def test_under_systemd_an_error_begins_with_its_priority(tmp_path: Path) -> None
     )
     assert said("").startswith("<3>threecx: error: ")
     assert said("1:1").startswith("threecx: error: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_stderr_that_takes_nothing_ends_no_sync(tmp_path: Path) -> None:
+    with Simulator(Fleet(devices=3)) as pbx, Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", "from dlt_threecx.cli import main; main()", "sync", "-v"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **settings_of(pbx)},
+        )
+    assert (ran.returncode, ran.stdout.split(",")[0]) == (0, "default: 3 devices")

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -81,11 +82,17 @@ def _say(level: str, line: str, text: str, fields: Mapping[str, Any] | None = No
     if _format == "json":
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         content = {"time": now, "level": level, "message": text, **(fields or {})}
-        click.echo(json.dumps(content, default=str), err=True)
+        _write(json.dumps(content, default=str))
         return
     line = " ".join(line.splitlines())
     priority = _PRIORITIES.get(level, "") if _is_journal() else ""
-    click.echo(priority + "".join(c if c.isprintable() else "?" for c in line), err=True)
+    _write(priority + "".join(c if c.isprintable() else "?" for c in line))
+
+
+def _write(line: str) -> None:
+    # When nobody can hear it, the command goes on all the same.
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 def _is_journal() -> bool:
