@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,7 +17,8 @@ import pytest
 
 from dlt_threecx.settings.keys import variable
 from dlt_threecx.simulator import Fleet, Simulator
-from dlt_threecx.snapshot.reader_process import _parts
+from dlt_threecx.snapshot.reader_process import _parts, _Process
+from dlt_threecx.source.errors import ThreecxError
 from tests.commands import ROOT, python, settings_of, threecx
 from tests.rig import config_of
 
@@ -174,3 +177,9 @@ def test_pbxs_that_share_a_token_are_read_by_one_process(tmp_path: Path) -> None
     assert [list(part.pbxs) for part in parts] == [["a", "b", "c"], ["d", "e"]]
     assert [part.parallel for part in parts] == [2, 2]
     assert [list(part.pbxs) for part in _parts(config, 3)] == [["a", "b", "c"], ["d"], ["e"]]
+
+
+@pytest.mark.parametrize("heard", [b"", pickle.dumps(["x" * 1000])[:100]])
+def test_an_answer_that_breaks_off_is_told_as_one_that_never_came(heard: bytes) -> None:
+    with pytest.raises(ThreecxError, match="ended from outside"):
+        _Process(0, io.BytesIO(), io.BytesIO(heard)).read((), None)

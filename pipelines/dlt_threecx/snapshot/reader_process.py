@@ -38,7 +38,7 @@ __all__ = ["read_here", "reader"]
 _PROGRESS_SECONDS = 0.1
 """The rows of a PBX are not told more often than this."""
 _PBXS_EACH = 25
-"""For fewer PBXs than this another process takes more time than it saves."""
+"""A process reads at least so many, if there are several."""
 
 
 class _Rows(NamedTuple):
@@ -126,7 +126,7 @@ class _Process:
                     raise heard
                 elif isinstance(heard, list):
                     return heard
-        except (EOFError, BrokenPipeError) as error:
+        except (EOFError, pickle.UnpicklingError, BrokenPipeError) as error:
             raise ThreecxError(
                 "reading in another process",
                 "it was ended from outside, perhaps because memory ran out",
