@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -57,14 +58,22 @@ class VersionsFile:
     """A Parquet file of versions of any number of PBXs; `rows` counts them."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.rows = path, 0
+        self.path = path
+        self._begin()
+
+    def _begin(self) -> None:
+        self.rows = self._written = 0
         self._waiting: list[pa.RecordBatch] = []
-        self._written = 0
-        self._writer = _writer(path)
+        self._writer = _writer(self.path)
+        # To compress rows takes as long as to hash them: both is done at the same time.
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def close(self) -> None:
         """Completes the file."""
-        self._flush()
+        with self._thread:
+            self._flush()
+            self._finish_writing()
         self._writer.close()
 
     def add_first(self, stamp: Stamp, snapshot: Snapshot) -> Written:
@@ -99,8 +108,7 @@ class VersionsFile:
         self.close()
         written = self.path.with_suffix(".before")
         self.path.replace(written)
-        self.rows = self._written = 0
-        self._writer = _writer(self.path)
+        self._begin()
         before = pq.ParquetFile(written)
         for rows in map(before.read_row_group, range(before.num_row_groups)):
             first = 0
@@ -120,8 +128,16 @@ class VersionsFile:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, _SCHEMA))
+            self._finish_writing()
+            table = pa.Table.from_batches(self._waiting, _SCHEMA)
+            self._writing = self._thread.submit(self._writer.write_table, table)
         self._waiting, self._written = [], self.rows
+
+    def _finish_writing(self) -> None:
+        """Waits for the rows that are being written; raises what went wrong."""
+        if self._writing:
+            self._writing.result()
+        self._writing = None
 
     def _write(self, stamp: Stamp, rows: pa.RecordBatch, verdicts: Sequence[tuple[Change, list[str]]]) -> int:
         """Writes versions; returns their part of the seal."""
@@ -165,10 +181,11 @@ def _verdicts(
     there: Sequence[Difference], rows: pa.RecordBatch, old: Mapping[int, Mapping[str, Any]], rules: Rules
 ) -> list[tuple[Change, list[str]]]:
     verdicts: list[tuple[Change, list[str]]] = []
-    for index, difference in enumerate(there):
+    differing = [index for index, difference in enumerate(there) if difference.kind == "differs"]
+    new = iter(rows.take(pa.array(differing, pa.int64())).to_pylist())
+    for difference in there:
         if difference.kind == "differs":
-            new = rows.slice(index, 1).to_pylist()[0]
-            verdicts.append(classified(old[difference.device_id], new, rules))
+            verdicts.append(classified(old[difference.device_id], next(new), rules))
         else:
             verdicts.append(("added" if difference.kind == "added" else "returned", []))
     return verdicts
