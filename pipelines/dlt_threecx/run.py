@@ -34,7 +34,7 @@ from dlt_threecx.evidence.heads_file import append_heads
 from dlt_threecx.integrity.ledger import Head
 from dlt_threecx.loading.comparison import NOTHING, Comparison, comparisons
 from dlt_threecx.loading.history_check import check_history
-from dlt_threecx.loading.previous_state import pbx_states
+from dlt_threecx.loading.previous_state import api_shapes, pbx_states
 from dlt_threecx.loading.runs_before import runs_before
 from dlt_threecx.loading.state_cache import StateCache
 from dlt_threecx.loading.views_update import update_views, views_digest
@@ -219,7 +219,9 @@ class _Run:
         results: dict[str, SyncResult] = {}
 
         def decided(name: str, comparison: Comparison) -> None:
-            history = StoredPbx(states[name], comparison.differences, comparison.rows, self._before[name])
+            history = StoredPbx(
+                states[name], comparison.differences, comparison.rows, self._before[name], shapes.get(name)
+            )
             result = self._decided(self._readings[name], history, versions)
             if self._is_restored:
                 accepted = ",".join(filter(None, (result.row.accepted, RESTORED)))
@@ -229,7 +231,7 @@ class _Run:
 
         read = {name: reading.outcome for name, reading in self._readings.items()}
         snapshots = {name: outcome for name, outcome in read.items() if isinstance(outcome, Snapshot)}
-        cache = StateCache(self._work.state)
+        cache, shapes = StateCache(self._work.state), api_shapes(destination, list(snapshots))
         try:
             for name, comparison in comparisons(destination, cache, states, snapshots):
                 decided(name, comparison)

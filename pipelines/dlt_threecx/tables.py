@@ -141,7 +141,11 @@ LEDGER: tuple[TableColumn, ...] = (
     TableColumn("because", "text", "the reason given for it"),
     TableColumn("pbx_version", "text", "version of the PBX: `X-3CX-Version`, or `Version` of its system parameters"),
     TableColumn("pbx_fqdn", "text", "FQDN of the PBX, as it said last at this address; null where it never did"),
-    TableColumn("shape", "text", "JSON: property path to JSON type, everything ever seen on this PBX"),
+    TableColumn(
+        "shape",
+        "text",
+        "JSON: property path to JSON type, everything ever seen on this PBX up to here; null where it is as before",
+    ),
     TableColumn("row_format", "bigint", "number of the format that row_version is made in"),
     TableColumn("fingerprint_key_id", "text", "names the key behind the *_fp columns; null without one"),
     TableColumn("fingerprint", "text", "additive hash of all devices of the snapshot, 32 hex digits"),

@@ -318,6 +318,8 @@ def test_a_history_goes_on_after_its_archive(copy: HistoryLocation, tmp_path: Pa
         "hq": ("complete", 0),
         "leeds": ("complete", 0),
     }
+    # the joins have the shape of the API, which the rows that stayed have not
+    assert {(result.row.shape, result.row.rebaselined) for result in results} == {(None, 0)}
     assert _disagreements(copy) == []
     joined = HistoryLocation(copy.db, project=copy.project, archives=(tmp_path / "old.duckdb",))
     assert _disagreements(joined) == []
@@ -492,4 +494,7 @@ def test_a_history_in_postgres_is_archived_in_the_same_way(
     assert {pbx: (v.disagreement, v.attempts) for pbx, v in verdicts.items()} == {"hq": (None, 0), "leeds": (None, 2)}
     assert _disagreements(HistoryLocation(tmp_path / "1.duckdb")) == []
     assert _disagreements(HistoryLocation(tmp_path / "2.duckdb")) == []
+    shapes = "select pbx, shape from snapshots where shape is not null{} order by pbx, snapshot_id"
+    with open_history(location) as rest:
+        assert _answer(rest, shapes.format(" and status = 'join'")) == _rows(HistoryLocation(whole), shapes.format(""))
     assert 0 < len(versions) < _rows(HistoryLocation(whole), "select count(*) from device_versions")[0][0]

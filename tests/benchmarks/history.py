@@ -223,7 +223,7 @@ def _ledger(
             row["chain"] = chained(row["chain"], row, _number(seal) % SEAL_MODULUS)
             rows.append({**row, "_dlt_load_id": str(run), "_dlt_id": f"{run}-{pbx}"})
             chains.append((pbx, row["chain"]))
-            last[pbx] = row | {"previous_snapshot_id": snapshot_id}
+            last[pbx] = row | {"previous_snapshot_id": snapshot_id, "shape": None}
         before = {root: run_seal(chains)}
         loads.append({"load_id": str(run), "schema_name": DATASET, "status": 0, "inserted_at": at})
         if len(rows) >= _ROWS_A_CHUNK or run == runs - 1:

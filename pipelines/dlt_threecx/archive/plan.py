@@ -26,6 +26,10 @@ _LAST = f"""
     join archive_cuts c on c.pbx = s.pbx and s.snapshot_id in (c.head_id, c.complete_id)
     where {_LOADED} and s.status not in ('archived', 'join') order by s.pbx, s.snapshot_id
 """  # noqa: S608  constants
+_SHAPES = f"""
+    select s.pbx, s.shape from snapshots s join archive_cuts c on c.pbx = s.pbx and s.snapshot_id <= c.join_id
+    where {_LOADED} and s.status in ('complete', 'join') and s.shape is not null order by s.pbx, s.snapshot_id
+"""  # noqa: S608  constants
 _SOME = 1000
 
 
@@ -35,6 +39,8 @@ class Cut:
 
     head: Mapping[str, Any]
     complete: Mapping[str, Any] | None
+    shape: str | None
+    """The last `shape` up to there."""
 
     @property
     def join_id(self) -> str:
@@ -100,11 +106,12 @@ def note_plan(database: Database, roots: frozenset[str]) -> None:
 
 def _cuts(history: History) -> dict[str, Cut]:
     cuts: dict[str, Cut] = {}
+    shapes: dict[str, str] = dict(history.rows(_SHAPES)[1])
     for values in history.rows(_LAST)[1]:
         row = dict(zip(_NAMES, values, strict=True))
         earlier = cuts.get(row["pbx"])
         complete = row if row["status"] == "complete" else earlier.complete if earlier else None
-        cuts[row["pbx"]] = Cut(row, complete)
+        cuts[row["pbx"]] = Cut(row, complete, shapes.get(row["pbx"]))
     return cuts
 
 

@@ -169,6 +169,7 @@ def _joins(
                 taken_at=cut.head["taken_at"] or cut.head["started_at"],
                 devices=cut.complete["devices"] if cut.complete else 0,
                 fingerprint=cut.complete["fingerprint"] if cut.complete else f"{0:032x}",
+                shape=cut.shape,
                 previous_snapshot_id=cut.complete["snapshot_id"] if cut.complete else None,
                 chain=cut.head["chain"],
             )

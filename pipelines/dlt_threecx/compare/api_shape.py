@@ -2,16 +2,18 @@
 
 An update of the PBX may add properties, move them or give them another type. That is a change of the API, not of a
 thousand phones. The ledger keeps, for each PBX, the type in which every property was seen last; the properties of
-20.0.4 to 20.0.10 count as seen from the start, because the API leaves nulls out.
+20.0.4 to 20.0.10 count as seen from the start, because the API leaves nulls out. A row of the ledger has the shape only
+when it is another than before.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from dlt_threecx.source.columns import COLUMNS
 
-__all__ = ["ABSENT", "BASELINE", "Shape", "merged", "moved"]
+__all__ = ["ABSENT", "BASELINE", "Shape", "merged", "moved", "shape_to_keep"]
 
 Shape = Mapping[str, str]
 
@@ -57,6 +59,12 @@ def moved(known: Shape, seen: Shape) -> frozenset[str]:
 
 
 def merged(known: Shape, seen: Shape) -> dict[str, str]:
-    """The shape to keep after a snapshot."""
+    """The shape after a snapshot."""
     gone = {path: BASELINE.get(path, ABSENT) for path in moved(known, seen) - seen.keys()}
     return dict(sorted({**known, **seen, **gone}.items()))
+
+
+def shape_to_keep(known: Shape, seen: Shape) -> str | None:
+    """What the ledger keeps of the shape after a snapshot, as JSON: nothing when it is as before."""
+    shape = merged(known, seen)
+    return None if shape == known else json.dumps(shape, separators=(",", ":"))

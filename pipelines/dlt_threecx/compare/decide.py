@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dlt_threecx.compare.api_shape import merged, moved
+from dlt_threecx.compare.api_shape import moved, shape_to_keep
 from dlt_threecx.compare.differences import Difference, Rules
 from dlt_threecx.compare.guards import Facts, Objection, clock_objections, objections, refusal
 from dlt_threecx.compare.previous import PbxState, StoredPbx
@@ -98,7 +97,7 @@ def decide(
         objecting = [*objections(_facts(reading, snapshot, before, changes)), *clock]
         key_changed = before["fingerprint_key_id"] != row.fingerprint_key_id
         format_changed = before["row_format"] != ROW_FORMAT
-        rules = Rules(moved(state.shape, snapshot.shape), volatile, key_changed, format_changed)
+        rules = Rules(moved(history.shape, snapshot.shape), volatile, key_changed, format_changed)
     overruled = [o.guard for o in objecting if o.guard in accepted.guards]
     if overruled:
         row = replace(row, accepted=",".join(overruled), because=accepted.because)
@@ -111,7 +110,7 @@ def decide(
         written = versions.add_first(stamp, snapshot)
     else:
         written = versions.add(stamp, snapshot, changes, history.rows, rules)
-    row = row.with_counts(written.counts)
+    row = replace(row.with_counts(written.counts), shape=shape_to_keep(history.shape, snapshot.shape))
     return SyncResult(row, tuple(sorted(rules.moved)), seal=written.seal)
 
 
@@ -201,7 +200,6 @@ def _described(row: LedgerRow, reading: Reading, snapshot: Snapshot, state: PbxS
         pages=snapshot.pages,
         walks=snapshot.walks,
         page_size=snapshot.page_size,
-        shape=json.dumps(merged(state.shape, snapshot.shape), separators=(",", ":")),
         row_format=ROW_FORMAT,
         fingerprint_key_id=key_id(reading.pbx.settings.fingerprint_key),
         fingerprint=snapshot.fingerprint,

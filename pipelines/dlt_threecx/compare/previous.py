@@ -49,12 +49,6 @@ class PbxState:
         """Head of the chain."""
         return self.last["chain"] if self.last else None
 
-    @property
-    def shape(self) -> dict[str, str]:
-        """Every property that was ever seen on this PBX, and its JSON type."""
-        shape: dict[str, str] = json.loads((self.complete and self.complete["shape"]) or "{}")
-        return shape
-
     def has_content(self, fingerprint: str | None, devices: int | None) -> bool:
         """Whether the last complete snapshot held exactly these devices."""
         last = self.complete
@@ -81,3 +75,11 @@ class StoredPbx:
     """device_ids → the columns of their last versions."""
     before: PbxState
     """The state when the reading began. `state` is later when a run that was killed had to be finished first."""
+    shape_text: str | None = None
+    """The last `shape` in the ledger."""
+
+    @property
+    def shape(self) -> dict[str, str]:
+        """Every property that was ever seen on this PBX, and its JSON type."""
+        shape: dict[str, str] = json.loads(self.shape_text or "{}")
+        return shape

@@ -62,6 +62,7 @@ _INDEXES = (
     "create index if not exists snapshots_key on {0}.snapshots (pbx, snapshot_id)",
     # What each sync asks: recent rows, sums over the old ones, and whether a load was finished.
     "create index if not exists snapshots_time on {0}.snapshots (started_at, _dlt_load_id)",
+    "create index if not exists snapshots_shapes on {0}.snapshots (pbx, snapshot_id) where shape is not null",
     "create index if not exists snapshots_joins on {0}.snapshots (pbx) where status = 'join'",
     "create index if not exists loads_key on {0}._dlt_loads (load_id)",
 )

@@ -16,7 +16,7 @@ from dlt_threecx.destinations.base import Destination
 from dlt_threecx.loading.recent import recent_since
 from dlt_threecx.tables import DEVICE_COLUMNS, LEDGER, finished_loads
 
-__all__ = ["LastVersion", "device_rows", "known_devices", "last_versions", "pbx_states"]
+__all__ = ["LastVersion", "api_shapes", "device_rows", "known_devices", "last_versions", "pbx_states"]
 
 _CHUNK = 5000
 _LEDGER_NAMES = tuple(column.name for column in LEDGER)
@@ -87,6 +87,27 @@ def _last_rows(destination: Destination, names: Sequence[str], which: str, *para
         pbx: PbxState(rows[pbx, last], rows[pbx, complete] if complete else None)
         for pbx, (last, complete) in named.items()
     }
+
+
+def api_shapes(destination: Destination, names: Sequence[str]) -> dict[str, str]:
+    """The last `shape` in the ledger of each PBX that has one, as JSON.
+
+    Few rows have one. DuckDB and files skip the parts of the ledger that have none, PostgreSQL has an index of the few.
+    """
+    if not names or not destination.has_table("snapshots"):
+        return {}
+    found = f"""
+        from {destination.schema}.snapshots s
+        where s.shape is not null and s.status in ('complete', 'join') and s.pbx in ({_marks(names)})
+            and s._dlt_load_id in {finished_loads(f"{destination.schema}.")}
+    """
+    newest = f"select s.pbx, max(s.snapshot_id) as snapshot_id {found} group by s.pbx"
+    last = dict(destination.rows(newest, names))
+    if not last:
+        return {}
+    sql = f"select s.pbx, s.snapshot_id, s.shape {found} and s.snapshot_id in ({_marks(last)})"
+    rows = destination.rows(sql, [*names, *last.values()])
+    return {pbx: shape for pbx, snapshot_id, shape in rows if last[pbx] == snapshot_id}
 
 
 def known_devices(destination: Destination, names: Sequence[str]) -> Iterator[tuple[str, Iterator[Known]]]:
