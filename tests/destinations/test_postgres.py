@@ -473,6 +473,7 @@ def test_tables_have_indexes_and_statistics(opened: PostgresDestination, both: t
         "loads_key",
         "snapshots_joins",
         "snapshots_key",
+        "snapshots_shapes",
         "snapshots_time",
     ]
     estimated = server.rows("select reltuples from pg_class where oid = 'device_versions'::regclass")
