@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dlt_threecx.settings.config import Config, PbxConfig
+from dlt_threecx.snapshot.forked import EndedError
 from dlt_threecx.snapshot.known_rows import KnownFile, RowDecoder
 from dlt_threecx.snapshot.reading import NO_OFFSET, Identity, Progress, Reading, unforeseen
 from dlt_threecx.snapshot.snapshot import Snapshot
@@ -31,12 +32,23 @@ def read_all(
     clock_offset: timedelta = NO_OFFSET,
     known: Mapping[str, Identity] = MappingProxyType({}),
     files: Mapping[str, KnownFile] = MappingProxyType({}),
+    *,
+    forks: bool = False,
 ) -> list[Reading]:
-    """As ReadAll says, in threads of this process."""
+    """As ReadAll says, in threads of this process, which may make copies of itself if it `forks`."""
     tokens = LiveTokens()
 
     def read(pbx: PbxConfig) -> Reading:
-        reading = _read(pbx, folder, config.run.volatile, progress, tokens, known.get(pbx.name), files.get(pbx.name))
+        reading = _read(
+            pbx,
+            folder,
+            config.run.volatile,
+            progress,
+            tokens,
+            known.get(pbx.name),
+            files.get(pbx.name),
+            forks=forks,
+        )
         return _moved(reading, clock_offset) if clock_offset else reading
 
     pbxs: Sequence[PbxConfig] = list(config.pbxs.values())
@@ -61,6 +73,8 @@ def _read(
     tokens: LiveTokens,
     known: Identity | None,
     file: KnownFile | None,
+    *,
+    forks: bool,
 ) -> Reading:
     started_at, began = datetime.now(UTC), time.monotonic()
     decoder = RowDecoder.of(pbx, volatile, file)
@@ -69,15 +83,15 @@ def _read(
         requests = 0
         try:
             hear = partial(progress, pbx.name) if progress else None
-            outcome = take_snapshot(pbx, client, folder, volatile, hear, decoder)
+            outcome = take_snapshot(pbx, client, folder, volatile, hear, decoder, forks=forks)
             requests = client.requests
             if not _is_known(pbx, client, known):
                 client.ask_system()
+        except (EndedError, OSError):
+            # Memory or the disk is full, or the like: that is not this PBX's fault.
+            raise
         except ThreecxError as error:
             outcome = error
-        except OSError:
-            # The disk is full, or the like: that is not this PBX's fault.
-            raise
         except Exception as error:  # noqa: BLE001 - one PBX never ends the run of the others
             outcome = unforeseen(error, "reading the PBX", "This is a bug: report it with the PBX's version")
         if isinstance(outcome, ThreecxError) and progress:

@@ -2,8 +2,7 @@
 
 A few PBXs are read by one other process, a fleet by as many as there are processors: most of a reading is work, not
 waiting. Each is a copy of this one, made before Python has a second thread. It gets ready, waits for the settings,
-reads, answers, and ends. It ends as well when this process does, however that ends. All goes through two pipes, the
-settings with their secrets too.
+reads, answers, and ends. The settings with their secrets come through a pipe too.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import select
 import signal
 import threading
 import time
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from dlt_threecx.own_process import may_fork
-from dlt_threecx.source.errors import ThreecxError
+from dlt_threecx.snapshot.forked import Forked, forked, told
 
 if TYPE_CHECKING:
     # Only types: what these modules need is imported when the processes go on side by side.
@@ -57,9 +57,10 @@ def reader(pbxs: int = 1) -> Iterator[ReadAll]:
         return
     number = max(1, min(os.cpu_count() or 1, pbxs // _PBXS_EACH))
     with ExitStack() as started:
-        processes: list[_Process] = []
+        processes: list[Forked] = []
         for _ in range(number):
-            processes.append(started.enter_context(_process(processes)))
+            processes.append(forked(_serve, processes))
+            started.callback(processes[-1].end)
         yield _Processes(processes)
 
 
@@ -70,75 +71,26 @@ def read_here(*job: Any) -> list[Reading]:
     return read_all(*job)
 
 
-@contextmanager
-def _process(others: Sequence[_Process]) -> Iterator[_Process]:
-    """A new process; it closes what leads to `others`, so that each ends with this process alone."""
-    jobs_out, jobs_in = os.pipe()
-    answers_out, answers_in = os.pipe()
-    child = os.fork()
-    if child == 0:
-        for file in (
-            jobs_in,
-            answers_out,
-            *(pipe.fileno() for other in others for pipe in (other.jobs, other.answers)),
-        ):
-            os.close(file)
-        _serve(jobs_out, answers_in)
-    os.close(jobs_out)
-    os.close(answers_in)
-    jobs = os.fdopen(jobs_in, "wb")
-    with os.fdopen(answers_out, "rb") as answers:
-        process = _Process(child, jobs, answers)
-        try:
-            yield process
-        finally:
-            process.kill()
-            os.waitpid(child, 0)
-            # What it did not hear any more is no news.
-            with suppress(BrokenPipeError):
-                jobs.close()
-
-
-@dataclass(frozen=True)
-class _Process:
-    """Another process, which waits for the settings or reads."""
-
-    child: int
-    jobs: BinaryIO
-    answers: BinaryIO
-
-    def kill(self) -> None:
-        """Ends it at once; whoever listens to it hears that."""
-        os.kill(self.child, signal.SIGKILL)
-
-    def read(self, job: tuple[Any, ...], progress: Progress | None) -> list[Reading]:
-        """What it has read. Raises what it raises."""
-        try:
-            pickle.dump(job, self.jobs)
-            self.jobs.flush()
-            while True:
-                heard = pickle.load(self.answers)  # noqa: S301  our own process wrote it
-                if isinstance(heard, _Rows) and progress is not None:
-                    progress(*heard)
-                elif isinstance(heard, logging.LogRecord):
-                    logging.getLogger(heard.name).handle(heard)
-                elif isinstance(heard, Exception):
-                    raise heard
-                elif isinstance(heard, list):
-                    return heard
-        except (EOFError, pickle.UnpicklingError, BrokenPipeError) as error:
-            raise ThreecxError(
-                "reading in another process",
-                "it was ended from outside, perhaps because memory ran out",
-                "Nothing was loaded. Run again",
-            ) from error
+def _read(process: Forked, job: tuple[Any, ...], progress: Progress | None) -> list[Reading]:
+    """What the process has read. Raises what it raises."""
+    # When it has ended, that is heard.
+    with suppress(BrokenPipeError):
+        process.tell(job)
+    while True:
+        heard = process.hear()
+        if isinstance(heard, _Rows) and progress is not None:
+            progress(*heard)
+        elif isinstance(heard, logging.LogRecord):
+            logging.getLogger(heard.name).handle(heard)
+        elif isinstance(heard, list):
+            return heard
 
 
 @dataclass
 class _Processes:
     """Read once in the other processes. PBXs that have to be read again are read in this one."""
 
-    processes: Sequence[_Process]
+    processes: Sequence[Forked]
     are_used: bool = False
 
     def __call__(
@@ -157,7 +109,7 @@ class _Processes:
         parts = _parts(config, min(len(self.processes), config.parallel))
         with ThreadPoolExecutor(len(parts)) as pool:
             readings = [
-                pool.submit(process.read, (part, folder, progress is not None, clock_offset, known, files), progress)
+                pool.submit(_read, process, (part, folder, progress is not None, clock_offset, known, files), progress)
                 for process, part in zip(self.processes, parts, strict=False)
             ]
             try:
@@ -183,43 +135,35 @@ def _parts(config: Config, number: int) -> list[Config]:
     return [replace(config, pbxs={name: config.pbxs[name] for name in names}, run=run) for names in parts if names]
 
 
-def _serve(jobs: int, answers: int) -> None:
+def _serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     """The other process, from its begin to its end."""
-    try:
-        # Ctrl-C and SIGTERM are for the first process, which then ends this one.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.umask(0o077)
-        with os.fdopen(jobs, "rb") as waiting, os.fdopen(answers, "wb") as told:
-            import dlt_threecx.snapshot.read_all  # noqa: F401  while the first process looks up what is known
+    # Ctrl-C and SIGTERM are for the first process, which then ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.umask(0o077)
+    from dlt_threecx.snapshot.read_all import read_all  # while the first process looks up what is known
 
-            config, folder, wants_progress, *more = pickle.load(waiting)  # noqa: S301  the first process wrote it
-            threading.Thread(target=_end_with, args=(waiting,), daemon=True).start()
-            answer = _Answer(told)
-            logging.getLogger().handlers = [answer]
-            answer.send(_outcome(config, folder, answer.rows if wants_progress else None, *more))
-    except (EOFError, BrokenPipeError):
-        pass  # The first process has ended, or had nothing to read.
-    finally:
-        # Nothing of what the first process began is cleaned up twice.
-        os._exit(0)
+    config, folder, wants_progress, *more = pickle.load(jobs)  # noqa: S301  the first process wrote it
+    _end_with(jobs)
+    answer = _Answer(answers)
+    logging.getLogger().handlers = [answer]
+    try:
+        answer.send(read_all(config, folder, answer.rows if wants_progress else None, *more, forks=True))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is raised again in the first process
+        answer.send(told(error))
 
 
 def _end_with(jobs: BinaryIO) -> None:
-    """Ends this process when the first one does: nothing else comes on that pipe."""
-    jobs.read()
-    os._exit(0)
+    """Ends this process when the first one does: nothing else comes on that pipe. A thread would not be copied."""
+    import fcntl  # not everywhere
 
-
-def _outcome(*job: Any) -> list[Reading] | Exception:
-    try:
-        return read_here(*job)
-    except (ThreecxError, OSError) as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - it is raised again in the first process
-        from dlt_threecx.snapshot.reading import unforeseen
-
-        return unforeseen(error, "reading in another process", "This is a bug: report it")
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(jobs, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(jobs, fcntl.F_SETFL, fcntl.fcntl(jobs, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([jobs], [], [], 0)[0]:
+        os._exit(0)
 
 
 class _Answer(logging.Handler):

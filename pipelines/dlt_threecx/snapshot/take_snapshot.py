@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, DeviceHash, fingerprint_part
+from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, fingerprint_part
+from dlt_threecx.own_process import may_fork
 from dlt_threecx.settings.config import PbxConfig
+from dlt_threecx.snapshot.copied_writer import CopiedWriter
 from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches
+from dlt_threecx.snapshot.device_writer import ROWS_PER_BATCH, DeviceWriter, Written, add_witnesses, file_writer
 from dlt_threecx.snapshot.known_rows import DIGEST_BYTES, NO_DIGEST, PageEnd, RowDecoder, RowMemo
 from dlt_threecx.snapshot.snapshot import Snapshot
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.columns import COLUMNS
-from dlt_threecx.source.device import MAX_PROPERTIES, DeviceReader
+from dlt_threecx.source.device import MAX_PROPERTIES
 from dlt_threecx.source.errors import LOOK, ProtocolError
 from dlt_threecx.source.page import Item
 from dlt_threecx.source.query import Query
@@ -24,9 +29,8 @@ from dlt_threecx.source.walk import walk
 
 __all__ = ["take_snapshot"]
 
-_ROWS_PER_BATCH = 10000
-_WITNESSES = 8
-"""Of how many rows it is noted that they have a property. When all of these are gone, all rows are parsed again."""
+_MANY = 10_000
+"""Rows that take longer than it takes to make a copy of this process."""
 _KNOWN_PATHS = frozenset(path for column in COLUMNS for path in (column.path, *column.later))
 
 
@@ -43,25 +47,23 @@ class _Uncertain(Exception):
 
 
 class _Rows:
-    """Takes the rows of one walk: hashes them, and writes them to a file. Secrets are gone before.
+    """Takes the rows of one walk, and hands those that are new to a writer.
 
     Rows that are `known` stand in another file already: only where they stand is noted.
     """
 
-    def __init__(self, file: Path, pbx: PbxConfig, volatile: tuple[str, ...], decoder: RowDecoder) -> None:
+    def __init__(
+        self, file: Path, pbx: PbxConfig, volatile: tuple[str, ...], decoder: RowDecoder, *, forks: bool
+    ) -> None:
         self.file = file
         self.devices = 0
         self.memo = RowMemo(decoder.key) if decoder.key else None
-        self._sum = 0
         self._known = decoder.known
+        self._known_sum = 0
         self._parts: list[_Part] = []
-        self._witnesses: dict[tuple[str, str], list[int]] = {}
-        self._reader = DeviceReader(pbx.settings.fingerprint_key)
-        self._hash = DeviceHash(volatile)
-        self._columns: list[list[Any]] = [[] for _ in DEVICE_FILE_SCHEMA]
         self._new = 0
-        self._sink = pa.OSFile(str(file), "wb")
-        self._writer = _writer(self._sink)
+        self._writer: DeviceWriter | CopiedWriter = DeviceWriter(file, pbx, volatile)
+        self._forks = forks and decoder.known is None and (os.cpu_count() or 1) > 1
 
     @property
     def content(self) -> object:
@@ -69,7 +71,12 @@ class _Rows:
 
     @property
     def fingerprint(self) -> str:
-        return f"{self._sum % FINGERPRINT_MODULUS:032x}"
+        return f"{(self._known_sum + self._written.sum) % FINGERPRINT_MODULUS:032x}"
+
+    @cached_property
+    def _written(self) -> Written:
+        """What the new rows come to, when all are there."""
+        return self._writer.finish()
 
     def add(self, items: list[Item]) -> None:
         if not items:
@@ -90,10 +97,20 @@ class _Rows:
             self._note(self.memo, end, places)
         self.devices += len(items)
 
+    def expect(self, more: int) -> None:
+        """After the first page: how many rows will come. Many are written in a copy of this process, if it `forks`.
+
+        To write rows takes a little longer than to ask for them and to parse them. Later pages may be asked for in
+        threads, and then it is too late for a copy.
+        """
+        if self._forks and more > _MANY and may_fork() and isinstance(self._writer, DeviceWriter):
+            self._writer = CopiedWriter(self._writer)
+        self._forks = False
+
     def _add_known(self, places: range) -> None:
         known, some = self._known, slice(places.start, places.stop)
         if known:
-            self._sum += sum(map(fingerprint_part, known.device_ids[some], known.row_versions[some]))
+            self._known_sum += sum(map(fingerprint_part, known.device_ids[some], known.row_versions[some]))
             self._add_part(True, places.start, len(places))
 
     def _add_some(self, items: list[Item], places: Sequence[int | None]) -> None:
@@ -110,16 +127,8 @@ class _Rows:
 
     def _add_new(self, items: list[Item], rows: list[int]) -> None:
         """Takes rows that are not known; `rows` is where they will stand."""
-        columns = self._reader.columns(items)
-        for pair, number in self._reader.witnesses.items():
-            _add_witnesses(self._witnesses.setdefault(pair, []), [rows[number]])
-        row_versions, tracked_versions = self._hash.of(columns[1:])
-        self._sum += sum(map(fingerprint_part, columns[0], row_versions))
-        for column, values in zip(self._columns, (*columns, row_versions, tracked_versions), strict=True):
-            column.extend(values)
+        self._writer.add(items, rows)
         self._new += len(items)
-        while len(self._columns[0]) >= _ROWS_PER_BATCH:
-            self._flush()
 
     def _add_part(self, is_known: bool, begin: int, rows: int) -> None:
         last = self._parts[-1] if self._parts else None
@@ -146,7 +155,7 @@ class _Rows:
 
         Raises _Uncertain when known rows may have more, or when there are too many.
         """
-        met = {pair: list(rows) for pair, rows in self._witnesses.items()}
+        met = {pair: list(rows) for pair, rows in self._written.witnesses.items()}
         known = self._known
         if known and any(part.is_known for part in self._parts):
             for pair, places in known.witnesses.items():
@@ -154,7 +163,7 @@ class _Rows:
                 if not still and pair not in met:
                     # Others that are known may have it or not.
                     raise _Uncertain
-                _add_witnesses(met.setdefault(pair, []), still)
+                add_witnesses(met.setdefault(pair, []), still)
         if self.memo:
             self.memo.witnesses = met
         shape: dict[str, str] = {}
@@ -174,13 +183,10 @@ class _Rows:
         return None
 
     def close(self) -> None:
-        if self._columns[0]:
-            self._flush()
         self._writer.close()
-        self._sink.close()
 
     def whole_file(self) -> Path:
-        """A file of all rows, after `close`: mostly the very one that was known."""
+        """A file of all rows: mostly the very one that was known."""
         known = self._known
         if known is None or not any(part.is_known for part in self._parts):
             return self.file
@@ -191,25 +197,11 @@ class _Rows:
         places = chain.from_iterable(range(b, b + part.rows) for b, part in zip(begins, self._parts, strict=True))
         table = pa.concat_tables([old, new])
         whole = self.file.with_suffix(".whole.arrow")
-        with pa.OSFile(str(whole), "wb") as sink, _writer(sink) as writer:
+        with pa.OSFile(str(whole), "wb") as sink, file_writer(sink) as writer:
             # Not all at once: that takes four times as long.
-            while some := list(islice(places, _ROWS_PER_BATCH)):
+            while some := list(islice(places, ROWS_PER_BATCH)):
                 writer.write_table(table.take(pa.array(some, pa.int64())).combine_chunks())
         return whole
-
-    def _flush(self) -> None:
-        """Writes one batch; all but the last have the same number of rows."""
-        arrays = [
-            pa.array(values[:_ROWS_PER_BATCH], field.type)
-            for values, field in zip(self._columns, DEVICE_FILE_SCHEMA, strict=True)
-        ]
-        self._writer.write_batch(pa.record_batch(arrays, schema=DEVICE_FILE_SCHEMA))
-        for values in self._columns:
-            del values[:_ROWS_PER_BATCH]
-
-
-def _writer(sink: pa.NativeFile) -> pa.ipc.RecordBatchFileWriter:
-    return pa.ipc.new_file(sink, DEVICE_FILE_SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 
 
 def _runs(places: Sequence[int | None]) -> Iterator[tuple[int | None, int]]:
@@ -219,11 +211,6 @@ def _runs(places: Sequence[int | None]) -> Iterator[tuple[int | None, int]]:
         yield None if shift is None else first[1], 1 + len(more)
 
 
-def _add_witnesses(rows: list[int], more: list[int]) -> None:
-    """Adds rows that have a property, up to some."""
-    rows += more[: max(0, _WITNESSES - len(rows))]
-
-
 def take_snapshot(
     pbx: PbxConfig,
     client: Client,
@@ -231,10 +218,12 @@ def take_snapshot(
     volatile: tuple[str, ...],
     progress: Callable[[int, int], None] | None = None,
     decoder: RowDecoder | None = None,
+    *,
+    forks: bool = False,
 ) -> Snapshot:
     """Reads one PBX completely. Raises an error of the reader when the reading could not be proven.
 
-    `decoder` is what the client decodes its answers with.
+    `decoder` is what the client decodes its answers with. `forks`: this process may make copies of itself.
     """
     decoder = decoder or RowDecoder()
     settings = pbx.settings
@@ -243,18 +232,24 @@ def take_snapshot(
     def start() -> _Rows:
         # With `twice` the walk before is still needed; whatever is older is not.
         for spool in spools[:-1]:
+            spool.close()
             spool.file.unlink(missing_ok=True)
-        spools.append(_Rows(folder / f"{pbx.name}.{len(spools)}.arrow", pbx, volatile, decoder))
+        spools.append(_Rows(folder / f"{pbx.name}.{len(spools)}.arrow", pbx, volatile, decoder, forks=forks))
         return spools[-1]
+
+    def heard(rows: int, wanted: int) -> None:
+        spools[-1].expect(wanted - rows)
+        if progress is not None:
+            progress(rows, wanted)
 
     query = Query(search=settings.search, filter=settings.filter, count=True, orderby="Id", expand="DN")
     try:
         try:
-            walked = walk(client, query, start, progress)
+            walked = walk(client, query, start, heard)
             shape = walked.rows.shape()
         except _Uncertain:
             decoder.known = None
-            walked = walk(client, query, start, progress)
+            walked = walk(client, query, start, heard)
             shape = walked.rows.shape()
     finally:
         for spool in spools:
