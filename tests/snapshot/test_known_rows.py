@@ -83,7 +83,7 @@ def test_an_answer_says_the_same_in_all_ways(first: bytes, other: bytes, is_agai
     rows = parsed["value"] if end else []
     pages = {end.page_digest: (0, len(rows))} if end else {}
     digests = b"".join((end and end.digests) or [NO_DIGEST] * len(rows))
-    known = KnownRows(Path(), [row.get("Id") for row in rows], [], pages, digests, {})
+    known = KnownRows(Path(), [row.get("Id") for row in rows], pages, digests, {}, "0")
     body = first if is_again else other
     found, plain = RowDecoder(KEY, known)(body), fast_json(body)
     again = end_of(found)

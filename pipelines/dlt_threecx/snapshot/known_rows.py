@@ -32,6 +32,7 @@ import orjson
 import pyarrow as pa
 
 from dlt_threecx.integrity.ledger import key_id
+from dlt_threecx.integrity.row_hash import fingerprint_part
 from dlt_threecx.settings.config import PbxConfig
 from dlt_threecx.snapshot.device_file import device_columns, file_digest, file_format
 from dlt_threecx.snapshot.fast_json import fast_json
@@ -112,6 +113,7 @@ class RowMemo:
     digests: bytearray = field(default_factory=bytearray, repr=False)
     """Of all rows, in the order of the file."""
     witnesses: Witnesses = field(default_factory=dict)
+    fingerprint: str = ""
     are_known: bool = True
     """Whether all pages were known before."""
 
@@ -123,6 +125,7 @@ class RowMemo:
             "pages": self.pages,
             "digests": base64.b64encode(self.digests).decode(),
             "witnesses": [[*pair, places] for pair, places in self.witnesses.items()],
+            "fingerprint": self.fingerprint,
         }
         return orjson.dumps({"noted": noted, "seal": self.key.seal(noted)})
 
@@ -133,10 +136,10 @@ class KnownRows:
 
     file: Path
     device_ids: list[int]
-    row_versions: list[str]
     pages: dict[str, tuple[int, int]]
     digests: bytes
     witnesses: Witnesses
+    fingerprint: str
 
     @classmethod
     def read(cls, known: KnownFile, key: RowKey) -> KnownRows | None:
@@ -150,17 +153,25 @@ class KnownRows:
                 return None
             if file_digest(known.file) != known.digest:
                 return None
-            table = device_columns(known.file, "device_id", "row_version")
+            device_ids = device_columns(known.file, "device_id")["device_id"].to_pylist()
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None
         return cls(
             known.file,
-            table["device_id"].to_pylist(),
-            table["row_version"].to_pylist(),
+            device_ids,
             {digest: (place, rows) for digest, (place, rows) in noted["pages"].items()},
             base64.b64decode(noted["digests"]),
             {(path, kind): places for path, kind, places in noted["witnesses"]},
+            noted["fingerprint"],
         )
+
+    def sum_without(self, places: Sequence[int]) -> int:
+        """What the devices add to a fingerprint, without those at some places."""
+        total = int(self.fingerprint, 16)
+        if places:
+            gone = device_columns(self.file, "device_id", "row_version").take(pa.array(places, pa.int64()))
+            total -= sum(map(fingerprint_part, *(gone[name].to_pylist() for name in gone.column_names)))
+        return total
 
     @cached_property
     def places(self) -> dict[bytes, int]:

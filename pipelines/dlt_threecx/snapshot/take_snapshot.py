@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, fingerprint_part
+from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS
 from dlt_threecx.own_process import may_fork
 from dlt_threecx.settings.config import PbxConfig
 from dlt_threecx.snapshot.copied_writer import CopiedWriter
@@ -59,7 +59,6 @@ class _Rows:
         self.devices = 0
         self.memo = RowMemo(decoder.key) if decoder.key else None
         self._known = decoder.known
-        self._known_sum = 0
         self._parts: list[_Part] = []
         self._new = 0
         self._writer: DeviceWriter | CopiedWriter = DeviceWriter(file, pbx, volatile)
@@ -69,9 +68,19 @@ class _Rows:
     def content(self) -> object:
         return self.devices, self.fingerprint
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        return f"{(self._known_sum + self._written.sum) % FINGERPRINT_MODULUS:032x}"
+        """When all rows are there."""
+        return f"{(self._known_sum() + self._written.sum) % FINGERPRINT_MODULUS:032x}"
+
+    def _known_sum(self) -> int:
+        there = [part for part in self._parts if part.is_known]
+        if not self._known or not there:
+            return 0
+        is_gone = bytearray(b"\1") * len(self._known.device_ids)
+        for part in there:
+            is_gone[part.begin : part.begin + part.rows] = bytes(part.rows)
+        return self._known.sum_without([place for place, gone in enumerate(is_gone) if gone])
 
     @cached_property
     def _written(self) -> Written:
@@ -90,7 +99,7 @@ class _Rows:
             if not self.devices and places.start:
                 # It was a later page then: if its first row changed just before, the file has it as it was before.
                 raise _Uncertain
-            self._add_known(places)
+            self._add_part(True, places.start, len(places))
         else:
             self._add_some(items, places)
         if self.memo:
@@ -107,12 +116,6 @@ class _Rows:
             self._writer = CopiedWriter(self._writer)
         self._forks = False
 
-    def _add_known(self, places: range) -> None:
-        known, some = self._known, slice(places.start, places.stop)
-        if known:
-            self._known_sum += sum(map(fingerprint_part, known.device_ids[some], known.row_versions[some]))
-            self._add_part(True, places.start, len(places))
-
     def _add_some(self, items: list[Item], places: Sequence[int | None]) -> None:
         rows = [self.devices + number for number, place in enumerate(places) if place is None]
         if rows:
@@ -120,7 +123,7 @@ class _Rows:
         place_of_new = self._new - len(rows)
         for begin, number in _runs(places):
             if begin is not None:
-                self._add_known(range(begin, begin + number))
+                self._add_part(True, begin, number)
             else:
                 self._add_part(False, place_of_new, number)
                 place_of_new += number
@@ -165,7 +168,7 @@ class _Rows:
                     raise _Uncertain
                 add_witnesses(met.setdefault(pair, []), still)
         if self.memo:
-            self.memo.witnesses = met
+            self.memo.witnesses, self.memo.fingerprint = met, self.fingerprint
         shape: dict[str, str] = {}
         for path, kind in sorted(met):
             shape[path] = f"{shape[path]}|{kind}" if path in shape else kind
