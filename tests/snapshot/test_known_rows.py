@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches,
 from dlt_threecx.snapshot.fast_json import fast_json
 from dlt_threecx.snapshot.known_rows import NO_DIGEST, KnownFile, KnownRows, PageEnd, RowDecoder, RowKey
 from dlt_threecx.snapshot.snapshot import Snapshot
-from dlt_threecx.snapshot.take_snapshot import take_snapshot
+from dlt_threecx.snapshot.take_snapshot import _rows_at, take_snapshot
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.device import MAX_PROPERTIES
 from dlt_threecx.source.errors import ProtocolError
@@ -279,3 +280,14 @@ def test_digests_of_rows_cannot_be_made_without_the_api_key(reader: Reader) -> N
     another = RowKey(b"another", "a test")
     assert KEY.digests([b"row"]) != another.digests([b"row"])
     assert "kkkk" not in repr(KEY)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_of_two_files_come_in_their_places(seed: int) -> None:
+    random = Random(seed)
+    sizes = random.choice([(50, 7), (50, 0), (0, 7), (1, 1)])
+    old, new = (pa.table({"id": range(first, first + size)}) for first, size in zip((0, 100), sizes, strict=True))
+    old = pa.concat_tables([old.slice(0, 20), old.slice(20)])
+    wanted = sorted(random.sample(range(sum(sizes)), random.randint(1, sum(sizes))), key=lambda place: place % 50)
+    ids = [place if place < sizes[0] else 100 + place - sizes[0] for place in wanted]
+    assert _rows_at(old, new, wanted).column("id").to_pylist() == ids

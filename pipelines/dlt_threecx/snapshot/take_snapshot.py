@@ -198,13 +198,28 @@ class _Rows:
         old, new = (pa.Table.from_batches(device_batches(file), DEVICE_FILE_SCHEMA) for file in (known.file, self.file))
         begins = [part.begin + (0 if part.is_known else old.num_rows) for part in self._parts]
         places = chain.from_iterable(range(b, b + part.rows) for b, part in zip(begins, self._parts, strict=True))
-        table = pa.concat_tables([old, new])
         whole = self.file.with_suffix(".whole.arrow")
         with pa.OSFile(str(whole), "wb") as sink, file_writer(sink) as writer:
-            # Not all at once: that takes four times as long.
             while some := list(islice(places, ROWS_PER_BATCH)):
-                writer.write_table(table.take(pa.array(some, pa.int64())).combine_chunks())
+                writer.write_batch(_rows_at(old, new, some))
         return whole
+
+
+def _rows_at(old: pa.Table, new: pa.Table, places: list[int]) -> pa.RecordBatch:
+    """Rows of two tables: the places of the second come after those of the first, and both ascend.
+
+    It is much faster to take them from what lies between the first and the last of them.
+    """
+    of_old = [place for place in places if place < old.num_rows]
+    of_new = [place - old.num_rows for place in places if place >= old.num_rows]
+    near = [_between(old, of_old), _between(new, of_new)]
+    shifts = of_old[0] if of_old else 0, old.num_rows - near[0].num_rows + (of_new[0] if of_new else 0)
+    (rows,) = pa.concat_tables(near).combine_chunks().to_batches()
+    return rows.take(pa.array([place - shifts[place >= old.num_rows] for place in places], pa.int64()))
+
+
+def _between(table: pa.Table, places: list[int]) -> pa.Table:
+    return table.slice(places[0], places[-1] + 1 - places[0]) if places else table.slice(0, 0)
 
 
 def _runs(places: Sequence[int | None]) -> Iterator[tuple[int | None, int]]:
