@@ -286,7 +286,10 @@ def test_digests_of_rows_cannot_be_made_without_the_api_key(reader: Reader) -> N
 def test_rows_of_two_files_come_in_their_places(seed: int) -> None:
     random = Random(seed)
     sizes = random.choice([(50, 7), (50, 0), (0, 7), (1, 1)])
-    old, new = (pa.table({"id": range(first, first + size)}) for first, size in zip((0, 100), sizes, strict=True))
+    old, new = (
+        pa.table({"id": pa.array(range(first, first + size), pa.int64())})
+        for first, size in zip((0, 100), sizes, strict=True)
+    )
     old = pa.concat_tables([old.slice(0, 20), old.slice(20)])
     wanted = sorted(random.sample(range(sum(sizes)), random.randint(1, sum(sizes))), key=lambda place: place % 50)
     ids = [place if place < sizes[0] else 100 + place - sizes[0] for place in wanted]
