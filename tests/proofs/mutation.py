@@ -49,8 +49,11 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """Module → the test files that have to notice every fault in it."""
 
-BUSY_SECONDS, WAITING_SECONDS = 10, 60
-"""A test that needs more time of the processor, or more time at all, does not end: that is noticed."""
+BUSY_SECONDS, IDLE_SECONDS = 5, 5
+"""A test that needs more time of the processor, or does nothing for longer, does not end: that is noticed."""
+
+_LOOK_SECONDS = 0.25
+"""How often it is looked at whether a test does anything."""
 
 _FORK = get_context("fork")
 _MEMORY_BYTES = 16 * 2**30
@@ -223,7 +226,7 @@ class _Watch:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._told.send((nodeid, 0.0))
-        _end_soon()
+        _watch()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._told.send((report.nodeid, report.duration))
@@ -231,10 +234,24 @@ class _Watch:
             os._exit(1)
 
 
-def _end_soon() -> None:
-    """Ends this process after some time, unless it is called again."""
+def _watch() -> None:
+    """Ends this process in a test that does not end; each test calls it.
+
+    A process that was stopped, or got no processor, hears only of one look: that is not the fault of the mutant.
+    """
+    idle, used = 0.0, time.process_time()
+
+    def look(*_: object) -> None:
+        nonlocal idle, used
+        before, used = used, time.process_time()
+        if used - before < _LOOK_SECONDS / 50:
+            idle += _LOOK_SECONDS
+        if idle > IDLE_SECONDS:
+            os._exit(1)
+
     signal.setitimer(signal.ITIMER_PROF, BUSY_SECONDS)
-    signal.alarm(WAITING_SECONDS)
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
 
 
 def _run_tests(module: Module, mutant: Mutant, order: Sequence[str], folder: str, told: Connection) -> None:
@@ -242,7 +259,7 @@ def _run_tests(module: Module, mutant: Mutant, order: Sequence[str], folder: str
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
-    _end_soon()
+    _watch()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     os.chdir(ROOT)
     os.environ["HYPOTHESIS_PROFILE"] = "mutation"

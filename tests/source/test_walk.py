@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
 from random import Random
@@ -15,7 +16,7 @@ from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.errors import CredentialsError, DriftError, ProtocolError, QueryError, ThreecxError
 from dlt_threecx.source.query import Query
-from dlt_threecx.source.walk import Walked, walk
+from dlt_threecx.source.walk import WORTH_A_THREAD_SECONDS, Walked, walk
 from tests.source.moving import Edit, Editor, Moving, initial
 from tests.source.reading import ALL, Items, read, rows, settings_of
 from tests.source.scripted import Asked, Reply, Scripted, json_reply, reply, with_token
@@ -361,13 +362,30 @@ def test_pages_are_really_under_way_at_once() -> None:
         assert overtaken(8) >= 4
 
 
-def test_a_pbx_nearby_is_read_by_one_thread_however_long_it_takes_to_connect() -> None:
+def connect() -> None:
+    """Takes long, once."""
+    time.sleep(FAR_SECONDS)
+
+
+def parse() -> None:
+    """Is work of this thread, not waiting."""
+    end = time.thread_time() + WORTH_A_THREAD_SECONDS
+    while time.thread_time() < end:
+        pass
+
+
+@pytest.mark.parametrize(("first", "each"), [(connect, None), (None, parse)])
+def test_a_pbx_nearby_is_read_by_one_thread_however_long_it_takes_to_connect_or_to_parse(
+    first: Callable[[], None] | None, each: Callable[[], None] | None
+) -> None:
     class Nearby(Moving):
         threads: set[threading.Thread]
 
         def get(self, path: str, query: str = "") -> dict[str, Any]:
-            if not self.threads:
-                time.sleep(FAR_SECONDS)
+            if first and not self.threads:
+                first()
+            if each:
+                each()
             self.threads.add(threading.current_thread())
             return super().get(path, query)
 
@@ -378,7 +396,7 @@ def test_a_pbx_nearby_is_read_by_one_thread_however_long_it_takes_to_connect() -
         return client.threads
 
     # A busy machine makes any PBX look far away now and then.
-    assert any(threads() == {threading.current_thread()} for _ in range(5))
+    assert any(threads() == {threading.current_thread()} for _ in range(20))
 
 
 def test_a_page_shorter_than_asked_does_not_break_those_asked_ahead(fleet: Fleet) -> None:
