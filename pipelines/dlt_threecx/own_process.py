@@ -32,9 +32,11 @@ def take_over() -> None:
     """Notes that this process is ours, hides numpy and pandas from it, and looks for unused cycles less often.
 
     pyarrow imports both where they are there, which takes half a second, and does without them where they are not.
-    What the imports make are hundreds of thousands of objects that stay.
+    What the imports make are hundreds of thousands of objects that stay. pyarrow's own way to get memory takes it in
+    such large pieces that a quarter of a second goes by and 70 MB stay empty.
     """
     sys.meta_path.insert(0, _absent)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     gc.set_threshold(_OBJECTS)
 
 
