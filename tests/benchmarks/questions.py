@@ -58,6 +58,7 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.folder or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         db = folder / "phones.duckdb"
         if not db.exists():
             write_history(db, arguments.devices, arguments.pbxs, arguments.versions)

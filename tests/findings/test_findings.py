@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dlt_threecx.findings import Rule, filled, parsed_rule, rules
 from dlt_threecx.tables import DEVICE_COLUMNS
@@ -284,14 +286,18 @@ CASES = [
 @pytest.fixture(scope="module")
 def past() -> Iterator[duckdb.DuckDBPyConnection]:
     with empty_history() as connection:
+        a_lasting_one = next(rule for rule in rules() if rule.condition)
         for rule in rules():
-            connection.execute(f"create view only_{rule.id} as {_view_of(rule)}")
+            chosen = dict.fromkeys((rule, a_lasting_one))
+            connection.execute(f"create view only_{rule.id} as {_view_of(list(chosen))}")
+        of_one_phone = [rule for rule in rules() if rule.id in OF_ONE_PHONE]
+        connection.execute(f"create view of_one_phone as {_view_of(of_one_phone)}")
         yield connection
 
 
-def _view_of(rule: Rule) -> str:
-    """The view with one rule: planning all of them for every case would take minutes."""
-    text = filled((Path(views.__file__).parent / "sql" / "findings.sql").read_text(encoding="utf-8"), [rule])
+def _view_of(chosen: Sequence[Rule]) -> str:
+    """The view with some rules: planning all of them for every case would take minutes."""
+    text = filled((Path(views.__file__).parent / "sql" / "findings.sql").read_text(encoding="utf-8"), chosen)
     columns = re.compile(r"\{columns:(\w+)\}")
     text = with_log(text, "duckdb")
     text = columns.sub(lambda found: ", ".join(f"{found[1]}.{column.name}" for column in DEVICE_COLUMNS), text)
@@ -302,8 +308,8 @@ def _found(
     past: duckdb.DuckDBPyConnection, case: Case, days: Sequence[Day], *, doubled: bool = False
 ) -> list[tuple[Any, datetime]]:
     write_days(past, days, doubled=doubled, ledger=case.ledger)
-    question = f"select device_id, since, detail, mac from only_{case.rule} order by pbx, device_id"
-    rows = past.execute(question).fetchall()
+    question = f"select device_id, since, detail, mac from only_{case.rule} where rule = ? order by pbx, device_id"
+    rows = past.execute(question, [case.rule]).fetchall()
     assert all(detail for _, _, detail, _ in rows)
     return [(device, since) for device, since, _, _ in rows]
 
@@ -319,6 +325,14 @@ def test_a_rule_fires_once_per_device_since_it_began(past: duckdb.DuckDBPyConnec
 def test_a_rule_is_quiet_when_all_is_well(past: duckdb.DuckDBPyConnection, case: Case) -> None:
     for days in case.quiet:
         assert _found(past, case, days, doubled=True) == []
+
+
+def test_what_changed_in_an_archive_is_found_in_the_last_version(past: duckdb.DuckDBPyConnection) -> None:
+    zoiper = {"user_agent": "Zoiper 5"}
+    days = _days((9, _phones(1)), (7, _some(zoiper)), (5, _some({**zoiper, "online": True})))
+    write_days(past, days, volatile=["online", "user_agent"])
+    past.execute("delete from device_versions where observed_at = ?", [days_ago(7)])
+    assert past.execute("select since from findings where rule = 'user_agent_differs'").fetchall() == [(days_ago(5),)]
 
 
 def test_a_key_for_fingerprints_ends_that_finding(past: duckdb.DuckDBPyConnection) -> None:
@@ -367,6 +381,57 @@ def test_the_view_has_all_rules_and_the_columns_of_the_device(past: duckdb.DuckD
     ]
 
 
+# any history
+
+OF_ONE_PHONE: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "offline": lambda phone: phone.get("online") is False,
+    "model_mismatch": lambda phone: phone.get("model_mismatch"),
+    "no_dn": lambda phone: "dn_id" not in phone,
+    "mac_of_other_vendor": lambda phone: (phone.get("mac"), phone.get("vendor")) == ("000413000001", "Yealink"),
+}
+"""Rule → whether it is true of a phone as it was."""
+
+STATES = st.fixed_dictionaries(
+    {},
+    optional={
+        "online": st.booleans(),
+        "model_mismatch": st.booleans(),
+        "dn_id": st.just(1),
+        "mac": st.sampled_from(["000413000001", "001122000001"]),
+        "vendor": st.sampled_from(["Snom", "Yealink"]),
+    },
+)
+FLEETS = st.dictionaries(st.integers(1, 3), STATES, max_size=3)
+READINGS = st.lists(st.tuples(st.sampled_from(["hq", "leeds"]), FLEETS), min_size=1, max_size=9)
+
+
+@given(READINGS, st.sets(st.integers(0, 8), max_size=2), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_a_finding_lasts_since_the_first_reading_from_which_on_it_was_so(
+    past: duckdb.DuckDBPyConnection, readings: list[tuple[str, Devices]], rebaselined: set[int], doubled: bool
+) -> None:
+    days = [(40.0 - number, pbx, fleet) for number, (pbx, fleet) in enumerate(readings)]
+    write_days(past, days, rebaselined=[40.0 - number for number in rebaselined], doubled=doubled)
+    expected = [
+        (rule, pbx, device, since)
+        for pbx in dict(readings)
+        for device in (1, 2, 3)
+        for rule in OF_ONE_PHONE
+        if (since := _since(rule, device, [day for day in days if day[1] == pbx])) is not None
+    ]
+    rows = past.execute("select rule, pbx, device_id, since from of_one_phone where device_id is not null").fetchall()
+    assert sorted(rows) == sorted(expected)
+
+
+def _since(rule: str, device: int, days: Sequence[Day]) -> datetime | None:
+    """The first reading from which on it was so until the last one."""
+    since = None
+    for ago, _, fleet in days:
+        is_so = device in fleet and OF_ONE_PHONE[rule](fleet[device])
+        since = (since or days_ago(ago)) if is_so else None
+    return since
+
+
 # the files
 
 
@@ -375,7 +440,9 @@ TEXT = """-- title: Odd
 -- reason: It is odd,
 -- and that is odd.
 -- action: Look.
-select 1 from {while v.mac = p.mac} p
+select 1 from {while v.mac = p.mac
+    where p.mac <> ''
+} p
 """
 
 
@@ -383,7 +450,13 @@ def test_a_rule_is_read_from_its_file() -> None:
     rule = parsed_rule("odd", TEXT)
     assert (rule.id, rule.title, rule.severity, rule.action) == ("odd", "Odd", "low", "Look.")
     assert rule.reason == "It is odd, and that is odd."
-    assert (rule.query, rule.condition) == ("select 1 from {while v.mac = p.mac} p", "v.mac = p.mac")
+    assert rule.query == "select 1 from {while v.mac = p.mac\n    where p.mac <> ''\n} p"
+    assert (rule.condition, rule.phones) == ("v.mac = p.mac", "p.mac <> ''")
+
+
+def test_a_condition_without_where_is_asked_of_all_phones() -> None:
+    rule = parsed_rule("odd", TEXT.replace("where p.mac <> ''", ""))
+    assert (rule.condition, rule.phones) == ("v.mac = p.mac", "true")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """All rules as one view.
 
-The log is read twice for all conditions together, however many rules there are: once for the moment up to which each
-condition last was not so, once for the first version after it.
+The log is read once for all conditions together, however many rules there are, and only of those phones that a rule may
+name: a condition has lasted since the first version after the last one of which it was not true.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ __all__ = ["filled"]
 
 _WHILE = re.compile(r"\{while [^{}]+\}")
 _OF_VERSION = re.compile(r"\bv\.")
+_OF_PHONE = re.compile(r"\bp\.(\w+)")
 
-_LASTING = "(select p.*, p.since_{id} as since from lasting p where p.since_{id} is not null)"
+_LASTING = "(select p.* from lasting p where p.rule = {number})"
 _ROWS = """
     select '{id}' as rule, r.pbx, r.device_id, min(r.detail) as detail, min(r.since) as since
     from (
@@ -27,31 +28,27 @@ _ROWS = """
 
 
 def filled(text: str, chosen: Sequence[Rule] | None = None) -> str:
-    """The text of the view with its rules filled in."""
+    """The text of the view with its rules filled in; one of them at least has to have a condition."""
     chosen = rules() if chosen is None else chosen
-    lasting = [rule for rule in chosen if rule.condition]
-    # of the latest version, which is `p` and `v` at once
-    holds = [f"({_OF_VERSION.sub('p.', rule.condition or '')}) is true as holds_{rule.id}" for rule in lasting]
-    asked = [f"p.holds_{rule.id}" for rule in lasting] or ["false"]
-    last_without = [
-        f"max(case when not p.holds_{rule.id} then timestamptz '9999-12-31'"
-        f" when v.change = 'removed' or ({rule.condition}) is not true then v.observed_at end) as {rule.id}"
-        for rule in lasting
-    ]
-    began = [
-        f"min(case when w.{rule.id} is null or v.observed_at > w.{rule.id} then v.observed_at end) as {rule.id}"
-        for rule in lasting
-    ]
-    since = [f"b.{rule.id} as since_{rule.id}" for rule in lasting]
+    lasting = [(number, rule) for number, rule in enumerate(chosen) if rule.condition]
+    conditions = " ".join(f"when {number} then {rule.condition}" for number, rule in lasting)
+    of_phone = sorted(set(_OF_PHONE.findall(conditions)))
+    of_presence = [f" or p.rule = {number}" for number, rule in lasting if "v.online" in (rule.condition or "")]
     return (
-        text.replace("{since}", ", ".join(since))
-        .replace("{holds}", ",\n        ".join(holds))
-        .replace("{asked}", " or ".join(asked))
-        .replace("{last_without}", ",\n        ".join(last_without))
-        .replace("{began}", ",\n        ".join(began))
+        text.replace("{asked}", "\n        union all\n        ".join(_asked(*one, of_phone) for one in lasting))
+        .replace("{of_phone}", "".join(f", min(p.{column}) as {column}" for column in of_phone))
+        .replace("{of_presence}", "".join(of_presence))
+        .replace("{conditions}", conditions)
         .replace("{words}", ",\n        ".join(map(_words, chosen)))
-        .replace("{rules}", "    union all".join(map(_found, chosen)))
+        .replace("{rules}", "    union all".join(_found(*one) for one in enumerate(chosen)))
     )
+
+
+def _asked(number: int, rule: Rule, of_phone: Sequence[str]) -> str:
+    """The phones of which the condition holds now: the latest version is `p` and `v` at once."""
+    columns = ", ".join(f"p.{column}" for column in ("pbx", "device_id", "observed_at", *of_phone))
+    holds = _OF_VERSION.sub("p.", rule.condition or "")
+    return f"select {number} as rule, {columns} from phones p where ({rule.phones}) and ({holds})"  # noqa: S608  constants
 
 
 def _words(rule: Rule) -> str:
@@ -61,7 +58,7 @@ def _words(rule: Rule) -> str:
     return f"({id_}, {title}, {severity}, {rank}, {reason}, {action})"
 
 
-def _found(rule: Rule) -> str:
+def _found(number: int, rule: Rule) -> str:
     """The rule's rows: a device at most once."""
-    query = _WHILE.sub(lambda _: _LASTING, rule.query)
+    query = _WHILE.sub(_LASTING.format(number=number), rule.query)
     return _ROWS.replace("{query}", query).replace("{id}", rule.id)

@@ -14,7 +14,7 @@ SEVERITIES = ("info", "low", "medium", "high")
 
 _FOLDER = Path(__file__).parent / "rules"
 _FIELD = re.compile(r"-- (title|severity|reason|action): (.+)")
-_WHILE = re.compile(r"\{while ([^{}]+)\}")
+_WHILE = re.compile(r"\{while ([^{}]+?)(?:\s+where ([^{}]+?))?\s*\}")
 
 
 class Rule(NamedTuple):
@@ -29,6 +29,8 @@ class Rule(NamedTuple):
     query: str
     condition: str | None
     """What `{while …}` in the query holds: true of a version `v` of the phone that is now `p`."""
+    phones: str
+    """What stands after `where` in it: true of the phones `p` that are looked at."""
 
 
 def parsed_rule(id_: str, text: str) -> Rule:
@@ -53,7 +55,8 @@ def parsed_rule(id_: str, text: str) -> Rule:
     conditions = _WHILE.findall(query)
     if len(conditions) > 1:
         raise ValueError(f"rule {id_} has more than one {{while …}}")
-    return Rule(id=id_, **fields, query=query, condition=conditions[0] if conditions else None)
+    [(condition, phones)] = conditions or [(None, "")]
+    return Rule(id=id_, **fields, query=query, condition=condition, phones=phones or "true")
 
 
 @cache

@@ -9,7 +9,7 @@ from (
     select p.*,
         count(*) over (partition by p.pbx, p.dn_number) as phones,
         row_number() over (partition by p.pbx, p.dn_number order by p.since, p.device_id) as place
-    from {while v.dn_number = p.dn_number and p.phones_of_number > 1} p
+    from {while v.dn_number = p.dn_number where p.phones_of_number > 1} p
     where p.dn_number <> '' and coalesce(p.dn_type, 'Extension') = 'Extension'
 ) o
 where o.phones > 1

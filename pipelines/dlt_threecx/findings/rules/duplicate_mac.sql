@@ -11,7 +11,7 @@ from (
         min(p.device_id) over (partition by p.pbx, p.mac) as lowest,
         max(p.device_id) over (partition by p.pbx, p.mac) as highest,
         row_number() over (partition by p.pbx, p.mac order by p.since, p.device_id) as place
-    from {while v.mac = p.mac and p.entries_of_mac > 1} p
+    from {while v.mac = p.mac where p.entries_of_mac > 1} p
     where p.mac not in ('', '000000000000', 'FFFFFFFFFFFF')
         and not coalesce(p.is_dect_device, regexp_matches(
             lower(coalesce(p.model, '')),

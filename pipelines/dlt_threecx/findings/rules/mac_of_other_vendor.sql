@@ -5,7 +5,7 @@
 -- action: Look at the phone.
 select p.pbx, p.device_id, p.since, p.vendor || ' with ' || p.mac || ', which belongs to ' || p.maker as detail
 from {while v.mac = p.mac and v.vendor = p.vendor
-    and strpos(lower(p.vendor), lower(p.maker)) = 0
+    where strpos(lower(p.vendor), lower(p.maker)) = 0
     and lower(p.vendor) in (
         'snom', 'poly', 'polycom', 'grandstream', 'yealink', 'htek', 'gigaset', 'sangoma', 'patton', 'akuvox', 'fanvil'
     )

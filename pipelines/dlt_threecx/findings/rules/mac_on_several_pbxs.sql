@@ -11,7 +11,7 @@ from (
         min(p.pbx) over (partition by p.mac) as lowest,
         max(p.pbx) over (partition by p.mac) as highest,
         row_number() over (partition by p.mac order by p.since, p.pbx, p.device_id) as place
-    from {while v.mac = p.mac and p.entries_of_mac_anywhere > p.entries_of_mac} p
+    from {while v.mac = p.mac where p.entries_of_mac_anywhere > p.entries_of_mac} p
     where p.mac not in ('', '000000000000', 'FFFFFFFFFFFF')
 ) o
 where o.lowest <> o.highest

@@ -5,5 +5,5 @@
 -- action: Check where it stands, and its VLAN.
 select o.pbx, o.device_id, o.since, o.ip_address || ', alone in ' || o.subnet || '0/24' as detail
 from {while starts_with(v.ip_address, p.subnet)
-    and p.phones_of_subnet = 1 and p.phones_in_subnets >= 20 and p.share_with_neighbours >= 0.8
+    where p.phones_of_subnet = 1 and p.phones_in_subnets >= 20 and p.share_with_neighbours >= 0.8
 } o

@@ -8,6 +8,6 @@ from (
     select p.*,
         count(*) over (partition by p.phone_web_password_fp) as phones,
         row_number() over (partition by p.phone_web_password_fp order by p.since, p.pbx, p.device_id) as place
-    from {while v.phone_web_password_fp = p.phone_web_password_fp and p.phones_of_password > 1} p
+    from {while v.phone_web_password_fp = p.phone_web_password_fp where p.phones_of_password > 1} p
 ) o
 where o.phones > 1

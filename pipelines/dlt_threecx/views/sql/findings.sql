@@ -28,7 +28,7 @@ with finished as materialized (
     from latest v
     where v.change = 'removed'
 ), there as (
-    select v.pbx, v.device_id, {columns:v},
+    select v.pbx, v.device_id, v.observed_at, {columns:v},
         case
             when coalesce(v.sbc_name, '') = ''
                 and regexp_matches(v.ip_address, '^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+(:[0-9]+)?$')
@@ -60,26 +60,40 @@ with finished as materialized (
         a.phones_of_model, a.phones_of_firmware, a.phones_of_subnet, a.phones_in_subnets, a.share_with_neighbours
     from there p
     join alike a on a.pbx = p.pbx and a.device_id = p.device_id
-), holds as materialized (
-    select p.*, {holds}
-    from phones p
 ), asked as materialized (
-    select p.* from holds p where {asked}
-), last_without as materialized (
-    select v.pbx, v.device_id, {last_without}
+    -- each phone once for every rule that may name it; such a group DuckDB takes for small, and joins the log to it
+    select p.rule, p.pbx, p.device_id, max(p.observed_at) as observed_at{of_phone}
+    from (
+        {asked}
+    ) p
+    group by p.rule, p.pbx, p.device_id
+), past as materialized (
+    -- a phone that only went on or off line is to most rules as it was before; its last version counts in any case,
+    -- because what changed in an archive may be seen in that one alone
+    select
+        p.rule,
+        p.pbx,
+        p.device_id,
+        v.observed_at,
+        case when v.change = 'removed' or (case p.rule {conditions} end) is not true then v.observed_at end as without_at
     from {log:shown} v
     join asked p on p.pbx = v.pbx and p.device_id = v.device_id
-    group by v.pbx, v.device_id
-    having count(*) > 0  -- always so, but DuckDB then expects few rows, and joins the log to them, not them to the log
-), began as materialized (
-    select v.pbx, v.device_id, {began}
-    from {log:shown} v
-    join last_without w on w.pbx = v.pbx and w.device_id = v.device_id
-    group by v.pbx, v.device_id
+    where v.change <> 'refreshed' or v.changed_fields <> '["online"]' or v.observed_at = p.observed_at{of_presence}
+), last_without as (
+    select p.rule, p.pbx, p.device_id, max(p.without_at) as without_at
+    from past p
+    group by p.rule, p.pbx, p.device_id
+), began as (
+    -- `min(p.rule)`: else DuckDB compares the number of each rule with every row of the past
+    select min(p.rule) as rule, p.pbx, p.device_id, min(p.observed_at) as since
+    from past p
+    join last_without w on w.rule = p.rule and w.pbx = p.pbx and w.device_id = p.device_id
+    where w.without_at is null or p.observed_at > w.without_at
+    group by p.rule, p.pbx, p.device_id
 ), lasting as materialized (
-    select p.*, {since}
-    from phones p
-    left join began b on b.pbx = p.pbx and b.device_id = p.device_id
+    select p.*, b.rule, b.since
+    from began b
+    join phones p on p.pbx = b.pbx and p.device_id = b.device_id
 ), found as (
 {rules}
 ), words as (
