@@ -12,7 +12,7 @@ from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 __all__ = ["DuckDb"]
 
-_QUERY_BYTES = 2**18
+_QUERY_BYTES = 2**14
 """dlt inserts rows of the ledger with SQL. DuckDB needs a hundred times the memory of such a statement."""
 
 
