@@ -7,6 +7,7 @@ firmware; now and then it is removed and comes back. All hashes are the real one
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
-from dlt_threecx.integrity.ledger import SEAL_MODULUS, chained
+from dlt_threecx.integrity.ledger import SEAL_MODULUS, chained, ledger_text
 from dlt_threecx.integrity.row_hash import FINGERPRINT_MODULUS, canonical
 from dlt_threecx.integrity.runs import run_root, run_seal
 from dlt_threecx.run import sync_pbxs
@@ -32,7 +33,7 @@ from tests.benchmarks.processes import apart
 __all__ = ["HOURS", "config_of", "write_history", "write_history_of"]
 
 HOURS = 365 * 24
-_ROWS_A_CHUNK = 50_000
+_ROWS_A_CHUNK = 500_000
 _VARYING = ("firmware_version", "ip_address", "online", "user_agent")
 _CONSTANT = tuple(column.name for column in DEVICE_COLUMNS if column.name not in _VARYING)
 
@@ -115,6 +116,28 @@ _VERSIONS = f"""
         join snapshots r on r.pbx = s.pbx and r.pages = s.run
         order by r.taken_at, s.pbx, s.device_id
 """
+_OF_A_RUN = ("pages", "previous_root", "previous_snapshot_id", "root", "snapshot_id", "started_at", "taken_at")
+"""What differs in each row of the ledger, in the order of its text; and the chain."""
+_COUNTS = ", ".join(f"case when l.run = r.run then l.{change} else 0 end as {change}" for change in CHANGES)
+_LEDGER = f"""
+    insert into snapshots by name
+        select
+            p.* exclude (number, suffix, shape, chain, devices, reported_count, fingerprint,
+                {", ".join((*_OF_A_RUN, *CHANGES))}),
+            r.id || p.suffix as snapshot_id, r.previous_id || p.suffix as previous_snapshot_id,
+            r.at as started_at, r.at as taken_at, r.run as pages, r.previous_root, r.root,
+            case when r.run = 0 then p.shape end as shape, c.chain,
+            l.devices, l.devices as reported_count, l.fingerprint, {_COUNTS},
+            r.load_id as _dlt_load_id, r.load_id || p.suffix as _dlt_id
+        from chunk c join pbxs p using (number) join runs r on r.run = c.run join loud l on l.loud = c.loud
+        order by c.run, c.number
+"""
+_LOADS = f"""
+    insert into _dlt_loads by name
+        select r.load_id, '{DATASET}' as schema_name, 0 as status, r.at as inserted_at from runs r order by r.run
+"""
+_Sums = Mapping[tuple[int, str], Any]
+"""(run, PBX) → sums and counts of its versions."""
 
 
 def config_of(project: Path, simulator: Simulator) -> Config:
@@ -162,11 +185,7 @@ def _replace(
         values = {"versions": versions, "runs": runs} if "$runs" in sql else {}
         connection.execute(sql, values)
     sums = {(row[0], row[1]): row[2:] for row in connection.execute(_SUMS).fetchall()}
-    for rows, loads in _ledger(first, sums, runs):
-        connection.register("ledger_rows", pa.Table.from_pylist(rows))
-        connection.execute("insert into snapshots by name from ledger_rows")
-        connection.register("load_rows", pa.Table.from_pylist(loads))
-        connection.execute("insert into _dlt_loads by name from load_rows")
+    _Ledger(connection, first, sums, runs).write()
     connection.execute(_VERSIONS)
     connection.execute("checkpoint")
 
@@ -188,47 +207,120 @@ def _first_devices(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, 
         yield {**device, "number": number, **texts}
 
 
-def _ledger(
-    first: Mapping[str, Mapping[str, Any]], sums: Mapping[tuple[int, str], Any], runs: int
-) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """Rows of the ledger and of the loads, some at a time; `sums` is (run, PBX) → sums and counts of its versions.
+class _Ledger:
+    """The ledger of all PBXs, which grows by one run at a time: a row of each.
 
-    `pages` has the number of the run.
+    `pages` has the number of the run. A row without new versions differs from the one before it in a few values only:
+    its text is made of a template, and its columns come from `loud`, the last row that had some.
     """
-    end = max(row["started_at"] for row in first.values()).replace(minute=0, second=0, microsecond=0)
-    last = {pbx: dict(row) for pbx, row in first.items()}
-    for row in last.values():
-        row["previous_snapshot_id"] = row["chain"] = None
-    fingerprints, devices = dict.fromkeys(first, 0), dict.fromkeys(first, 0)
-    before: dict[str, str] = {}
-    rows: list[dict[str, Any]] = []
-    loads: list[dict[str, Any]] = []
-    for run in range(runs):
-        at = end - (runs - 1 - run) * timedelta(days=365) / runs
-        names = {pbx: f"{at:%Y%m%dT%H%M%S.%f}Z-{number:06x}" for number, pbx in enumerate(first)}
-        root, previous_root = run_root(before, names.items()), ",".join(before) or None
-        chains = []
-        for pbx, snapshot_id in names.items():
-            seal, added, replaced, *counts = sums.get((run, pbx), ((0, 0), (0, 0), (0, 0), *[0] * len(CHANGES)))
-            fingerprints[pbx] += _number(added) - _number(replaced)
-            count = dict(zip(CHANGES, counts, strict=True))
-            devices[pbx] += count["added"] + count["returned"] - count["removed"]
-            row = last[pbx] | count
-            row |= {
-                "snapshot_id": snapshot_id, "started_at": at, "taken_at": at, "pages": run,
-                "devices": devices[pbx], "reported_count": devices[pbx],
-                "fingerprint": f"{fingerprints[pbx] % FINGERPRINT_MODULUS:032x}",
-                "previous_root": previous_root, "root": root,
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, first: Mapping[str, Mapping[str, Any]], sums: _Sums, runs: int
+    ) -> None:
+        self._connection, self._sums, self._runs = connection, sums, runs
+        self._end = max(row["started_at"] for row in first.values()).replace(minute=0, second=0, microsecond=0)
+        self._last = [dict(row) | {"previous_snapshot_id": None, "chain": None} for row in first.values()]
+        self._fingerprints = [0] * len(first)
+        self._templates = [b""] * len(first)
+        self._chains = [""] * len(first)
+        self._loud_of = [0] * len(first)
+        pbxs = [row | {"number": number, "suffix": f"-{number:06x}"} for number, row in enumerate(self._last)]
+        self._suffixes = [row["suffix"] for row in pbxs]
+        connection.register("given", pa.Table.from_pylist(pbxs))
+        connection.execute("create temp table pbxs as select * from given")
+        self._loud_rows = 0
+        self._new: dict[str, dict[str, list[Any]]] = {}
+
+    def write(self) -> None:
+        """Writes the ledger and the loads."""
+        before: dict[str, str] = {}
+        id_before = None
+        for run in range(self._runs):
+            at = self._end - (self._runs - 1 - run) * timedelta(days=365) / self._runs
+            id_ = f"{at:%Y%m%dT%H%M%S.%f}Z"
+            names = zip([row["pbx"] for row in self._last], [id_ + suffix for suffix in self._suffixes], strict=True)
+            root, previous_root = run_root(before, names), ",".join(before) or None
+            of_run = {
+                "run": run, "id": id_, "previous_id": id_before, "at": at, "root": root,
+                "previous_root": previous_root, "load_id": str(at.timestamp()),
             }  # fmt: skip
-            row["chain"] = chained(row["chain"], row, _number(seal) % SEAL_MODULUS)
-            rows.append({**row, "_dlt_load_id": str(run), "_dlt_id": f"{run}-{pbx}"})
-            chains.append((pbx, row["chain"]))
-            last[pbx] = row | {"previous_snapshot_id": snapshot_id, "shape": None}
-        before = {root: run_seal(chains)}
-        loads.append({"load_id": str(run), "schema_name": DATASET, "status": 0, "inserted_at": at})
-        if len(rows) >= _ROWS_A_CHUNK or run == runs - 1:
-            yield rows, loads
-            rows, loads = [], []
+            self._add("runs", of_run)
+            before, id_before = {root: run_seal(self._rows(of_run))}, id_
+            if len(self._new["chunk"]["run"]) >= _ROWS_A_CHUNK or run == self._runs - 1:
+                self._flush()
+
+    def _rows(self, of_run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Adds the rows of a run; returns PBX and chain of each."""
+        run, id_, previous_id = of_run["run"], of_run["id"], of_run["previous_id"]
+        at = of_run["at"].isoformat(timespec="microseconds")
+        texts = [str(text).encode() for text in (run, of_run["previous_root"], previous_id, of_run["root"], id_, at)]
+        number_text, previous_root, before, root, now, time = texts
+        chunk = self._new.setdefault("chunk", {"run": [], "number": [], "loud": [], "chain": []})
+        for number, (suffix, last) in enumerate(zip(self._suffixes, self._last, strict=True)):
+            pbx, ending = last["pbx"], suffix.encode()
+            if (found := self._sums.get((run, pbx))) is not None:
+                chain = self._loud(number, of_run, found)
+            else:
+                values = (number_text, previous_root, before + ending, root, now + ending, time, time)
+                text = b"%b%032x%b" % (self._chains[number].encode(), 0, self._templates[number] % values)
+                chain = hashlib.sha256(text).hexdigest()
+            self._chains[number] = chain
+            yield pbx, chain
+        chunk["run"].extend([run] * len(self._last))
+        chunk["number"].extend(range(len(self._last)))
+        chunk["loud"].extend(self._loud_of)
+        chunk["chain"].extend(self._chains)
+
+    def _loud(self, number: int, of_run: Mapping[str, Any], found: Any) -> str:
+        """A row with new versions: its chain."""
+        seal, added, replaced, *counts = found
+        count = dict(zip(CHANGES, counts, strict=True))
+        row, suffix = self._last[number], self._suffixes[number]
+        devices = (row["devices"] if of_run["run"] else 0) + count["added"] + count["returned"] - count["removed"]
+        self._fingerprints[number] += _number(added) - _number(replaced)
+        fingerprint = f"{self._fingerprints[number] % FINGERPRINT_MODULUS:032x}"
+        previous_id = of_run["previous_id"]
+        row |= count | {
+            "snapshot_id": of_run["id"] + suffix, "started_at": of_run["at"], "taken_at": of_run["at"],
+            "pages": of_run["run"], "devices": devices, "reported_count": devices, "fingerprint": fingerprint,
+            "previous_root": of_run["previous_root"], "root": of_run["root"],
+            "previous_snapshot_id": previous_id and previous_id + suffix,
+        }  # fmt: skip
+        chain = chained(self._chains[number] or None, row, _number(seal) % SEAL_MODULUS)
+        row["shape"] = None
+        self._templates[number] = _template(row)
+        self._loud_of[number] = self._loud_rows
+        self._add(
+            "loud",
+            {"loud": self._loud_rows, "run": of_run["run"], "devices": devices, "fingerprint": fingerprint, **count},
+        )
+        self._loud_rows += 1
+        return chain
+
+    def _add(self, table: str, row: Mapping[str, Any]) -> None:
+        columns = self._new.setdefault(table, {name: [] for name in row})
+        for name, value in row.items():
+            columns[name].append(value)
+
+    def _flush(self) -> None:
+        for table, columns in self._new.items():
+            self._connection.register("given", pa.table(columns))
+            kept = "create or replace temp table {0} as select * from given"
+            if table == "loud":
+                kept = "create temp table if not exists {0} as select * from given limit 0; insert into {0} from given"
+            self._connection.execute(kept.format(table))
+        self._connection.execute(_LEDGER)
+        self._connection.execute(_LOADS)
+        self._new = {}
+
+
+def _template(row: Mapping[str, Any]) -> bytes:
+    """What the chain hashes of a later row without new versions, with `%b` for each of `_OF_A_RUN`."""
+    marked = {**row, **{name: f"<{name}>" for name in _OF_A_RUN}} | dict.fromkeys(CHANGES, 0)
+    text = ledger_text(marked).decode().replace("%", "%%")
+    for name in _OF_A_RUN:
+        text = text.replace(f'"<{name}>"', "%b" if name == "pages" else '"%b"')
+    return text.encode()
 
 
 def _number(halves: tuple[int, int]) -> int:
