@@ -176,7 +176,8 @@ class HistoryTables:
 
     def verify(self, *, pbx: Sequence[str] = ()) -> list[Verdict]:
         """Whether the history is what was written: one verdict for each PBX."""
-        return list(verdicts(self._history, pbx))
+        with self._history.original() as history:
+            return list(verdicts(history, pbx))
 
     def _table(self, query: SqlQuery) -> pa.Table:
         return self._history.arrow(query.sql, query.params)

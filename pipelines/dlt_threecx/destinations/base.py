@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,6 +58,10 @@ class History(ABC):
     @abstractmethod
     def differing_views(self) -> list[str]:
         """The views and macros that are missing or are not those of this release, by the database's own words."""
+
+    def original(self) -> AbstractContextManager[History]:
+        """The same history as the destination has it, without what this machine keeps of it: for a proof."""
+        return nullcontext(self)
 
     @abstractmethod
     def close(self) -> None:

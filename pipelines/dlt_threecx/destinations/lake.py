@@ -1,24 +1,28 @@
 """A history in files: Parquet, Delta Lake or Iceberg, in a folder or a bucket that dlt's `filesystem` reaches.
 
 DuckDB reads them, in a bucket through the file system of dlt. A log that only grows has no deleted rows, so the files
-that a Delta or Iceberg table names are all there is to read.
+that a Delta or Iceberg table names are all there is to read. Most of their rows are kept in the work folder, as parts.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import dlt
 import duckdb
 import pyarrow as pa
 
-from dlt_threecx.destinations.base import Destination, Row
+from dlt_threecx.destinations.base import Destination, History, Row
 from dlt_threecx.destinations.dlt_destination import client_of
 from dlt_threecx.destinations.dlt_files import Files
 from dlt_threecx.destinations.duckdb_file import DuckDbHistory
+from dlt_threecx.destinations.lake_parts import Part, Parts, files_beside, rows_of, sql_list
 from dlt_threecx.destinations.location import LAKE, HistoryLocation
 from dlt_threecx.errors import DestinationError, first_line
+from dlt_threecx.settings.dlt_environment import dlt_settings_of
 from dlt_threecx.source.errors import QueryError, SettingsError
 from dlt_threecx.tables import LOADS, TABLES
 from dlt_threecx.views.transpile import is_read_only_query
@@ -27,10 +31,14 @@ from dlt_threecx.views.views import view_statements
 __all__ = ["Lake", "LakeHistory"]
 
 _LOADS_COLUMNS = "{load_id: 'varchar', schema_name: 'varchar', status: 'bigint'}"
+_REST = "files"
+"""The schema with the rows of files that are in no part."""
+
+_UseOfParts = Literal["grown", "read", "unused"]
 
 
 class Lake(Destination):
-    """A dataset in files, which are listed when it is opened and after each load."""
+    """A dataset in files, for whoever holds its work folder."""
 
     takes_files = True
     file_format = "parquet"
@@ -38,11 +46,12 @@ class Lake(Destination):
     def __init__(self, location: HistoryLocation) -> None:
         self.dataset = self.schema = location.dataset
         self._location = location
-        self.refresh()
+        self._connection, self._parts = _opened(location, "grown")
+        self._is_current = True
 
     def refresh(self) -> None:
-        """Lists the files again."""
-        self._connection, self._files = _opened(self._location)
+        """Lists the files again, once somebody asks for them."""
+        self._is_current = False
 
     def factory(self) -> Any:
         """What dlt takes as the destination of a pipeline."""
@@ -50,11 +59,11 @@ class Lake(Destination):
 
     def has_table(self, name: str) -> bool:
         """Whether the table has files yet."""
-        return name in self._files
+        return name in self._listed()[1]
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Row]:
         """The rows of a query, some thousands at a time."""
-        result = self._connection.cursor().execute(sql, list(params))
+        result = self._listed()[0].cursor().execute(sql, list(params))
         while rows := result.fetchmany(10_000):
             yield from rows
 
@@ -69,13 +78,19 @@ class Lake(Destination):
         """Ends the connection."""
         self._connection.close()
 
+    def _listed(self) -> tuple[duckdb.DuckDBPyConnection, dict[str, list[str]]]:
+        if not self._is_current:
+            self._connection, self._parts = _opened(self._location, "grown")
+            self._is_current = True
+        return self._connection, self._parts
+
 
 class LakeHistory(DuckDbHistory):
     """The history in files, to read only, from where no other file can be read."""
 
-    def __init__(self, location: HistoryLocation) -> None:
-        connection, files = _opened(location)
-        if not {*TABLES, LOADS} <= files.keys():
+    def __init__(self, location: HistoryLocation, parts: _UseOfParts = "read") -> None:
+        connection, paths = _opened(location, parts)
+        if not {*TABLES, LOADS} <= paths.keys():
             raise SettingsError(
                 f"dataset '{location.dataset}' in {location}",
                 "there is none",
@@ -84,8 +99,14 @@ class LakeHistory(DuckDbHistory):
         connection.execute(f"use {location.dataset}")
         for statement in view_statements(dataset=location.dataset):
             connection.execute(statement)
-        _lock(connection, [file for listed in files.values() for file in listed])
+        _lock(connection, [path for used in paths.values() for path in used])
         super().__init__(connection, location.dataset)
+        self._location = location
+
+    def original(self) -> History:
+        """The same history, and nothing of it from the work folder."""
+        with dlt_settings_of(self._location.project):
+            return LakeHistory(self._location, "unused")
 
     def query(self, sql: str) -> tuple[list[str], Iterator[Row]]:
         """Column names and rows of anybody's query."""
@@ -104,39 +125,66 @@ def _check_read_only(sql: str) -> None:
         raise QueryError("the query", "it is not one query that only reads", "Write one select")
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
+def _lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> None:
     """Lets DuckDB open these files only, and locks every setting."""
-    connection.execute(f"set allowed_paths = [{_listed(files)}]")
+    connection.execute(f"set allowed_paths = {sql_list(paths)}")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 
 
-def _opened(location: HistoryLocation) -> tuple[duckdb.DuckDBPyConnection, dict[str, list[str]]]:
-    """A connection in UTC with a view over the files of each table, and the files of those that have some."""
+def _opened(location: HistoryLocation, parts: _UseOfParts) -> tuple[duckdb.DuckDBPyConnection, dict[str, list[str]]]:
+    """A connection in UTC with a view for each table that has files, and the paths of the parts that it reads.
+
+    What is in no part is read here, once. A view over files would open each of them again for every query, and again
+    for every view that is made over it.
+    """
     connection = duckdb.connect()
-    files: dict[str, list[str]] = {}
+    paths: dict[str, list[str]] = {}
     try:
         client: Any = dlt.dataset(client_of(location)[0], location.dataset).destination_client
         if client.config.protocol != "file":
             connection.register_filesystem(client.fs_client)
         connection.execute("set global TimeZone = 'UTC'")
-        connection.execute(f"create schema if not exists {location.dataset}")
+        connection.execute(f"create schema {location.dataset}; create schema {_REST}")
         for name in (*TABLES, LOADS):
-            if found := _files(client, name):
-                options = f"columns = {_LOADS_COLUMNS}" if name == LOADS else "union_by_name = true"
-                read = f"{'read_json' if name == LOADS else 'read_parquet'}([{_listed(found)}], {options})"
-                connection.execute(f"create or replace view {location.dataset}.{name} as select * from {read}")  # noqa: S608
-                files[name] = found
+            if files := _files(client, name):
+                paths[name] = _create_view(connection, location, name, files, parts)
     except Exception as error:  # every store has errors of its own
+        connection.close()
         raise DestinationError(
             f"reading of {location}", f"it says: {first_line(error)}", "Check [destination.filesystem] in the settings"
         ) from error
-    return connection, files
+    return connection, paths
 
 
-def _listed(files: Sequence[str]) -> str:
-    """The files as SQL's texts."""
-    return ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+def _create_view(
+    connection: duckdb.DuckDBPyConnection,
+    location: HistoryLocation,
+    name: str,
+    files: Sequence[str],
+    parts: _UseOfParts,
+) -> list[str]:
+    """The view of a table with these files; returns the paths of the parts that it reads."""
+    store, relation = Parts(location, name), partial(_relation, name)
+    used: list[Part] = []
+    if parts == "read":
+        used = store.of(files)
+    elif parts == "grown":
+        used = store.grown(files, connection, relation)
+    sources = [rows_of(used)] if used else []
+    if rest := files_beside(used, files):
+        read = f"{_REST}.{name}"
+        connection.execute(f"create table {read} as select * from {relation(rest)}")  # noqa: S608  files are quoted
+        sources.append(f"select * from {read}")  # noqa: S608  a constant
+    connection.execute(f"create view {location.dataset}.{name} as {' union all by name '.join(sources)}")
+    return [part.path for part in used]
+
+
+def _relation(table: str, files: Sequence[str]) -> str:
+    """SQL that reads files of a table."""
+    if table == LOADS:
+        return f"read_json({sql_list(files)}, columns = {_LOADS_COLUMNS})"
+    return f"read_parquet({sql_list(files)}, union_by_name = true)"
 
 
 def _files(client: Any, table: str) -> list[str]:
@@ -149,5 +197,10 @@ def _files(client: Any, table: str) -> list[str]:
     if client.fs_client.exists(f"{folder}/metadata"):
         found = client.load_open_table("iceberg", table).scan().plan_files()
         return [task.file.file_path.removeprefix("file://") for task in found]
-    protocol = client.config.protocol
-    return [file if protocol == "file" else f"{protocol}://{file}" for file in client.list_table_files(table)]
+    if client.config.protocol != "file":
+        return [f"{client.config.protocol}://{file}" for file in client.list_table_files(table)]
+    # dlt takes a second for ten thousand files.
+    prefix, found = client.get_table_prefix(table), list[str]()
+    for path, _, names in os.walk(folder):
+        found += [f"{path.rstrip(os.sep)}{os.sep}{name}" for name in names]
+    return sorted(file for file in found if file.startswith(prefix))

@@ -44,7 +44,7 @@ def evidence(output: Path, at: datetime | None, pbx: tuple[str, ...], location: 
     """
     now = datetime.now(UTC)
     until = min(at or now, now)
-    with open_history(location) as history:
+    with open_history(location) as kept, kept.original() as history:
         check_asked(history, pbx, at)
         verdicts = verdicts_of(location, history, pbx, until)
         if begins := next((verdict.begins for verdict in verdicts if verdict.begins), None):

@@ -102,7 +102,7 @@ class _Found:
 
 
 def _found(location: HistoryLocation, pbx: Sequence[str], at: datetime | None, progress: Progress | None) -> _Found:
-    with open_history(location) as history:
+    with open_history(location) as kept, kept.original() as history:
         pbx = chosen_pbxs(history, location, pbx)
         check_asked(history, pbx, at)
         try:
