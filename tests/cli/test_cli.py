@@ -230,15 +230,20 @@ def test_debug_shows_the_traceback_and_nothing_else_does(tmp_path: Path) -> None
     assert loud.err.endswith(quiet.err)
 
 
-def test_an_interrupt_that_a_library_turns_into_another_error_is_exit_130(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM: ")]
+)
+def test_a_signal_that_a_library_turns_into_another_error_is_no_bug(
+    number: signal.Signals, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     @click.command()
     def command() -> None:
         try:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         except KeyboardInterrupt as interrupt:
             raise ImportError("numpy") from interrupt
 
     group = click.Group(commands={"command": command})
-    assert exit_code_of(group, ["command"]) == 130
-    assert capsys.readouterr().err == "threecx: error: interrupted\n"
+    assert exit_code_of(group, ["command"]) == code
+    assert capsys.readouterr().err.startswith(f"threecx: error: {said}")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

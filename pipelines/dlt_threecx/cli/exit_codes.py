@@ -28,17 +28,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
     """Runs the command; no exception leaves it."""
-    interrupts: list[int] = []
+    signals: list[int] = []
     try:
-        with _terminable(interrupts):
+        with _terminable(signals):
             code = group.main(args, prog_name="threecx", standalone_mode=False)
     except click.Abort as abort:
         # dlt has a handler of its own while it loads, which notes the signal in the same way.
-        if getattr(abort.__cause__, "signal_code", None) == signal.SIGTERM:
-            stderr.error("stopped by SIGTERM: what was not loaded yet is not in the history. Run it again")
-            return ExitCode.TERMINATED
-        stderr.error("interrupted")
-        return ExitCode.INTERRUPTED
+        return _stopped(getattr(abort.__cause__, "signal_code", signal.SIGINT))
     except click.ClickException as error:
         stderr.error(_usage(error))
         return ExitCode.USAGE
@@ -51,20 +47,25 @@ def exit_code_of(group: click.Group, args: Sequence[str] | None) -> int:
         return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
         # Ctrl-C before or after click's own care for it.
-        stderr.error("interrupted")
-        return ExitCode.INTERRUPTED
+        return _stopped(signal.SIGINT)
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported as one
         _trace()
-        return _unforeseen(error, is_interrupted=bool(interrupts))
+        # Some libraries make another error of a signal: DuckDB while it asks, and what is interrupted in its import.
+        return _stopped(signals[-1]) if signals else _unforeseen(error)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _unforeseen(error: Exception, *, is_interrupted: bool) -> int:
+def _stopped(number: int) -> int:
+    """Reports a signal that ended the command."""
+    if number == signal.SIGTERM:
+        stderr.error("stopped by SIGTERM: what was not loaded yet is not in the history. Run it again")
+        return ExitCode.TERMINATED
+    stderr.error("interrupted")
+    return ExitCode.INTERRUPTED
+
+
+def _unforeseen(error: Exception) -> int:
     """Reports an error that is none of ours."""
-    if is_interrupted:
-        # Some libraries make another error of it, such as one that is interrupted while it is imported.
-        stderr.error("interrupted")
-        return ExitCode.INTERRUPTED
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         _close_stdout()
         stderr.error(f"stdout: it cannot be written ({error.strerror}). The answer is not complete")
@@ -80,14 +81,15 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _terminable(interrupts: list[int]) -> Iterator[None]:
-    """Inside, SIGTERM is an exception, so that files are closed and locks are released; notes each Ctrl-C."""
+def _terminable(signals: list[int]) -> Iterator[None]:
+    """Inside, SIGTERM is an exception, so that files are closed and locks are released; notes it, and Ctrl-C."""
 
     def stop(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
         raise _Terminated
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        interrupts.append(number)
+        signals.append(number)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
