@@ -125,7 +125,10 @@ class Reader:
             return take_snapshot(self.pbx, client, folder, self.volatile, progress, pages)
 
     def keep(self, snapshot: Snapshot) -> None:
-        assert snapshot.rows_read is not None
+        if snapshot.rows_read is None:
+            assert self.known is not None
+            assert snapshot.file == self.known.file
+            return
         noted = self.folder / f"{self._number}.json"
         noted.write_bytes(snapshot.rows_read.written(file_digest(snapshot.file)))
         self.known = KnownFile(snapshot.file, file_digest(snapshot.file), noted)

@@ -108,10 +108,9 @@ class StateCache:
                 kept = None
             if row.status == "complete":
                 snapshot = snapshots[row.pbx]
-                is_same = kept is not None and state.has_content(row.fingerprint, row.devices)
-                if kept is None or not is_same:
+                if kept is None or not state.has_content(row.fingerprint, row.devices):
                     kept = self._taken(row.pbx, snapshot.file)
-                if snapshot.rows_read and not (is_same and snapshot.rows_read.are_known):
+                if snapshot.rows_read:
                     self._rows(kept).write_bytes(snapshot.rows_read.written(kept.digest))
                 kept = replace(kept, snapshot_id=row.snapshot_id)
             if kept is not None:

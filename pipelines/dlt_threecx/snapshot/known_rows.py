@@ -114,8 +114,6 @@ class RowMemo:
     """Of all rows, in the order of the file."""
     witnesses: Witnesses = field(default_factory=dict)
     fingerprint: str = ""
-    are_known: bool = True
-    """Whether all pages were known before."""
 
     def written(self, file_digest: str) -> bytes:
         """What to keep beside the file of that digest."""

@@ -39,6 +39,7 @@ class Snapshot:
     page_size: int
     version: str | None
     rows_read: RowMemo | None = None
+    """What is to be kept beside the file for the next reading; None when all of it is kept already, or cannot be."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, some thousand at a time."""

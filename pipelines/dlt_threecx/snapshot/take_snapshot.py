@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, groupby, islice
@@ -58,6 +59,7 @@ class _Rows:
         self.file = file
         self.devices = 0
         self.memo = RowMemo(decoder.key) if decoder.key else None
+        self._are_pages_known = True
         self._known = decoder.known
         self._parts: list[_Part] = []
         self._new = 0
@@ -143,14 +145,14 @@ class _Rows:
     def _note(self, memo: RowMemo, end: Item, places: Sequence[int | None]) -> None:
         """Notes the digests of rows, for the next reading."""
         if not isinstance(end, PageEnd):
-            memo.are_known = False
+            self._are_pages_known = False
             memo.digests += NO_DIGEST * len(places)
             return
         memo.pages[end.page_digest] = self.devices + len(places) - len(end.places), len(end.places)
         if isinstance(places, range) and self._known:
             memo.digests += self._known.digests[places.start * DIGEST_BYTES : places.stop * DIGEST_BYTES]
             return
-        memo.are_known = False
+        self._are_pages_known = False
         memo.digests += b"".join(end.digests[-len(places) :]) if end.digests else NO_DIGEST * len(places)
 
     def shape(self) -> dict[str, str]:
@@ -171,7 +173,8 @@ class _Rows:
             self.memo.witnesses, self.memo.fingerprint = met, self.fingerprint
         shape: dict[str, str] = {}
         for path, kind in sorted(met):
-            shape[path] = f"{shape[path]}|{kind}" if path in shape else kind
+            # Thousands of PBXs have the same.
+            shape[sys.intern(path)] = f"{shape[path]}|{kind}" if path in shape else kind
         if len(shape) > MAX_PROPERTIES:
             raise _Uncertain
         return shape
@@ -188,12 +191,21 @@ class _Rows:
     def close(self) -> None:
         self._writer.close()
 
+    @property
+    def news(self) -> RowMemo | None:
+        """What is to be kept for the next reading; nothing when all came as it is known already."""
+        return None if self._are_pages_known and self._is_known_file else self.memo
+
+    @property
+    def _is_known_file(self) -> bool:
+        return self._known is not None and self._parts == [_Part(True, 0, len(self._known.device_ids))]
+
     def whole_file(self) -> Path:
         """A file of all rows: mostly the very one that was known."""
         known = self._known
         if known is None or not any(part.is_known for part in self._parts):
             return self.file
-        if self._parts == [_Part(True, 0, len(known.device_ids))]:
+        if self._is_known_file:
             return known.file
         old, new = (pa.Table.from_batches(device_batches(file), DEVICE_FILE_SCHEMA) for file in (known.file, self.file))
         begins = [part.begin + (0 if part.is_known else old.num_rows) for part in self._parts]
@@ -289,5 +301,5 @@ def take_snapshot(
         walks=walked.walks,
         page_size=walked.page_size,
         version=client.version,
-        rows_read=rows.memo,
+        rows_read=rows.news,
     )
