@@ -32,6 +32,7 @@ QUESTIONS = """
     sql "select count(*), max(new_value) from device_changes where changed_at > now() - interval '7' day"
     sql "select count(*), max(mac) from device_snapshots where taken_at > now() - interval '1' hour"
     sql "select count(*), max(mac) from device_snapshots where taken_at > now() - interval '3' day"
+    sql "select count(*), max(mac) from device_snapshots where taken_at > now() - interval '30' day"
     sql "select sum(devices) from daily_inventory where day = current_date"
 """
 

@@ -486,7 +486,9 @@ PHONES = st.fixed_dictionaries(
     },
 )
 FLEETS = st.dictionaries(st.integers(1, 4), PHONES, max_size=4)
-READINGS = st.lists(st.tuples(st.sampled_from([1, 5, 23, 60]), st.sampled_from(["hq", "leeds"]), FLEETS), max_size=9)
+READINGS = st.lists(
+    st.tuples(st.sampled_from([1, 5, 23, 60, 500]), st.sampled_from(["hq", "leeds"]), FLEETS), max_size=9
+)
 """Hours since the reading before, PBX, devices."""
 
 Fleet = Mapping[int, Phone]

@@ -64,19 +64,24 @@ _STEPS = """(
 """The times of each device's versions, each once and with the one before; null before the first."""
 
 _INTERVALS = """(
-        select t.pbx, t.device_id, t.observed_at, t.next_at
+        select
+            t.pbx, t.device_id, t.observed_at, t.next_at, coalesce(t.previous_at = t.observed_at, false) as is_copied
         from (
             select
                 v.pbx,
                 v.device_id,
                 v.observed_at,
+                lag(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at) as previous_at,
                 lead(v.observed_at) over (partition by v.pbx, v.device_id order by v.observed_at) as next_at
             from {schema}device_versions v
             where {is_complete}
         ) t
         where t.next_at is null or t.observed_at < t.next_at
     )"""
-"""The times of each device's versions, each once and with the next one; null after the last."""
+"""The times of each device's versions, each once and with the next one, null after the last.
+
+`is_copied`: the log has that version more than once.
+"""
 
 # DuckDB sorts the times of a device in a list four times as fast as in a window, and in half of the memory.
 _TIMES = """(
@@ -98,12 +103,18 @@ _STEPS_IN_DUCKDB = f"""(
         where t.previous_at is null or t.previous_at < t.observed_at
     )"""  # noqa: S608  a constant
 _INTERVALS_IN_DUCKDB = f"""(
-        select t.pbx, t.device_id, t.observed_at, t.next_at
+        select
+            t.pbx, t.device_id, t.observed_at, t.next_at, coalesce(t.previous_at = t.observed_at, false) as is_copied
         from (
-            select l.pbx, l.device_id, unnest(l.times) as observed_at, unnest(l.times[2:]) as next_at
+            select
+                l.pbx,
+                l.device_id,
+                unnest(l.times) as observed_at,
+                unnest(list_prepend(null, l.times)) as previous_at,
+                unnest(l.times[2:]) as next_at
             from {_TIMES} l
         ) t
-        where t.next_at is null or t.observed_at < t.next_at
+        where t.observed_at is not null and (t.next_at is null or t.observed_at < t.next_at)
     )"""  # noqa: S608  a constant
 
 # PostgreSQL takes the columns of a key for independent, expects next to no rows from such a join or from the first copy

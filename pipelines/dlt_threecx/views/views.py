@@ -75,6 +75,18 @@ _FIELD = {
 }
 """Dialect → each entry of the JSON list `n.fields`, as a row of its own."""
 
+_WEEK = {
+    "duckdb": "unnest(range(n.first_week, n.last_week + 1))",
+    "postgres": "generate_series(n.first_week, n.last_week)",
+    "spark": "explode(sequence(n.first_week, n.last_week))",
+}
+"""Dialect → each number from `n.first_week` to `n.last_week`, as a row of its own."""
+
+_EACH_WEEK = """join (
+        select distinct cast(floor(epoch(s.taken_at) / 604800) as integer) as week from {schema}complete_snapshots s
+    ) f on f.week between n.first_week and n.last_week"""
+"""The same for other dialects: those weeks that have a snapshot."""
+
 _EXTRA_VALUE = {
     "duckdb": "json_extract_string({row}.extra, '/' || replace(replace(substr(n.field, 7), '~', '~0'), '/', '~1'))",
     "postgres": "json_extract_path_text(cast({row}.extra as json), substr(n.field, 7))",
@@ -177,6 +189,8 @@ def _text(name: str, prefix: str, dialect: str) -> str:
         text.replace("{finished_loads}", finished_loads("{schema}"))
         .replace("{field}", _FIELD.get(dialect, "f.field"))
         .replace("{each_field}", "" if dialect in _FIELD else _each_field())
+        .replace("{week}", _WEEK.get(dialect, "f.week"))
+        .replace("{each_week}", "" if dialect in _WEEK else _EACH_WEEK)
         .replace("{categories}", _category_cases())
         .replace("{schema}", prefix)
     )
