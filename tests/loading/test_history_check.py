@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,10 +40,10 @@ def db(tmp_path: Path) -> Path:
     return path
 
 
-def check(db: Path, checked: Checked | None) -> tuple[str | None, Checked | None]:
+def check(db: Path, checked: Checked | None, *slice_rows: int) -> tuple[str | None, Checked | None]:
     destination = DuckDbFile(db, "threecx", wait_seconds=1)
     try:
-        return check_history(destination, None, (), checked)
+        return check_history(destination, None, (), checked, *slice_rows)
     finally:
         destination.close()
 
@@ -71,7 +72,7 @@ def test_damage_is_told_in_the_old_part_and_in_the_new(db: Path, told: str, whic
     why, checked = check(db, None)
     assert why is None
     assert checked is not None
-    assert checked.rows == 2 * (DAYS - 1)
+    assert [part.rows for part in checked.slices] == [2 * (DAYS - 2)]
     assert check(db, checked) == (None, checked)
     write(db, DAMAGE[told].format(which))
     why, _ = check(db, checked)
@@ -99,13 +100,43 @@ def test_what_was_checked_grows_with_time_to_what_one_look_at_all_gives(db: Path
     why, earlier = check(db, None)
     assert why is None
     assert earlier is not None
-    assert earlier.rows < at_once.rows
+    assert earlier.slices[0].rows < at_once.slices[0].rows
     write(
         db,
         f"insert into threecx.snapshots from kept where _dlt_load_id not in {some}",
         f"insert into threecx._dlt_loads from loads where load_id not in {some}",
     )
     assert check(db, earlier) == (None, at_once)
+
+
+def test_slices_grow_day_by_day(db: Path) -> None:
+    _, checked = check(db, None, 5)
+    assert checked is not None
+    assert [part.rows for part in checked.slices] == [6, 6, 4]
+    assert checked.until < NOW - timedelta(days=2)
+    assert [part.until for part in checked.slices] == sorted({part.until for part in checked.slices})
+
+
+def test_each_slice_has_its_turn(db: Path) -> None:
+    _, checked = check(db, None, 5)
+    turns = []
+    for _ in range(4):
+        assert checked is not None
+        turns.append(checked.turn)
+        _, checked = check(db, checked, 5)
+    assert turns == [0, 1, 2, 0]
+    assert checked is not None
+    # Only the turn of the second slice tells what is lost there.
+    first = checked.slices[0].until
+    write(
+        db,
+        f"delete from threecx.snapshots where pbx = 'hq' and started_at >= '{first}'"
+        f" and started_at < '{first + timedelta(days=1)}'",
+    )
+    why, _ = check(db, checked, 5)
+    assert "the ledger has no row of the load" in str(why)
+    for turn in (2, 0):
+        assert check(db, replace(checked, turn=turn), 5)[0] is None
 
 
 def test_the_last_complete_snapshot_is_found_however_long_ago_it_was(db: Path) -> None:

@@ -28,9 +28,9 @@ __all__ = ["run_disagreement", "run_root", "run_seal"]
 
 _SCHEMA = "threecx"
 _LOST_LOADS = f"""
-    select load_id, status from {LOADS} where schema_name = '{_SCHEMA}' and (
-        status <> 0 or load_id not in (select _dlt_load_id from snapshots where _dlt_load_id is not null)
-    ) order by load_id
+    select l.load_id, l.status from {LOADS} l
+    left join (select distinct s._dlt_load_id from snapshots s) n on n._dlt_load_id = l.load_id
+    where l.schema_name = '{_SCHEMA}' and (l.status <> 0 or n._dlt_load_id is null) order by l.load_id
 """  # noqa: S608  constants
 _ROWS = f"""
     select distinct s.root, s.pbx, s.snapshot_id, s.chain, s.previous_root, s._dlt_load_id, l.status, l.schema_name,

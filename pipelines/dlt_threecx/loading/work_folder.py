@@ -17,7 +17,7 @@ import fasteners
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.errors import DestinationError
 from dlt_threecx.integrity.ledger import Head
-from dlt_threecx.loading.history_check import Checked
+from dlt_threecx.loading.history_check import Checked, Slice
 from dlt_threecx.loading.unfinished import Announcement
 
 __all__ = ["WorkFolder", "private_files"]
@@ -53,13 +53,15 @@ class WorkFolder:
         """The part of the history that earlier runs have checked; None when nobody can tell."""
         try:
             noted = json.loads(self._checked.read_text(encoding="utf-8"))
-            return Checked(**noted | {"until": datetime.fromisoformat(noted["until"])})
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            slices = [Slice(datetime.fromisoformat(until), *rows) for until, *rows in noted["slices"]]
+            return Checked(**noted | {"slices": slices, "turn": noted["turn"] % len(slices)})
+        except (FileNotFoundError, ValueError, TypeError, KeyError, ZeroDivisionError):
             return None
 
     def note_checked(self, checked: Checked) -> None:
         """Notes how much of the history was checked."""
-        _write(self._checked, asdict(checked) | {"until": checked.until.isoformat()})
+        slices = [(until.isoformat(), *rows) for until, *rows in checked.slices]
+        _write(self._checked, asdict(checked) | {"slices": slices})
 
     @property
     def views(self) -> str | None:
