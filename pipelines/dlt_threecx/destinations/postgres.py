@@ -55,6 +55,12 @@ _REPORTED = """
     order by 2, 3, 4
 """
 
+_OUTDATED = """
+    select c.relpages < 1000 or pg_relation_size(c.oid) > 1.1 * c.relpages * current_setting('block_size')::bigint
+    from pg_class c where c.oid = to_regclass(%s)
+"""
+"""Whether the statistics of a table are those of a smaller one. Of a small table they cost nothing."""
+
 _INDEXES = (
     "create index if not exists device_versions_key on {0}.device_versions (pbx, device_id, snapshot_id)",
     # The views go from a version to the one before it by its time.
@@ -111,9 +117,10 @@ class Postgres(Warehouse):
 
     def refresh(self) -> None:
         """Brings the statistics up to date: until its own daemon comes by, PostgreSQL plans as if tables were empty."""
-        for table in filter(self.has_table, (*TABLES, LOADS)):
+        for table in (f"{self.schema}.{name}" for name in (*TABLES, LOADS)):
             with self._own_errors():
-                self._rows(f"analyze {self.schema}.{table}")
+                if self._rows(_OUTDATED, [table]) == [(True,)]:
+                    self._rows(f"analyze {table}")
 
     def reported_views(self) -> Any:
         """The views, functions, indexes and comments in PostgreSQL's words."""

@@ -164,7 +164,8 @@ def _tell_of_removed(location: HistoryLocation, names: Container[str]) -> None:
     """A line for each PBX that the history knows and the settings do not."""
     try:
         with open_history(location, wait_seconds=0) as history:
-            known = history.rows("select distinct pbx from snapshots order by pbx")[1]
+            # Few rows have a shape, but of each PBX that ever had devices one has: the others need not be read.
+            known = history.rows("select distinct pbx from snapshots where shape is not null order by pbx")[1]
             gone = [name for (name,) in known if name not in names]
     except ThreecxError:
         # Everything is loaded; somebody else has the history open already. `status` tells it as well.
