@@ -19,7 +19,7 @@ from dlt_threecx.destinations.base import Destination, History, Row
 from dlt_threecx.destinations.dlt_destination import client_of
 from dlt_threecx.destinations.dlt_files import Files
 from dlt_threecx.destinations.duckdb_file import DuckDbHistory
-from dlt_threecx.destinations.lake_parts import Part, Parts, files_beside, rows_of, sql_list
+from dlt_threecx.destinations.lake_parts import Part, Parts, files_beside, in_batches, rows_of, sql_list
 from dlt_threecx.destinations.location import LAKE, HistoryLocation
 from dlt_threecx.errors import DestinationError, first_line
 from dlt_threecx.settings.dlt_environment import dlt_settings_of
@@ -172,8 +172,8 @@ def _create_view(
     elif parts == "grown":
         used = store.grown(files, connection, relation)
     sources = [rows_of(used)] if used else []
-    if rest := files_beside(used, files):
-        read = f"{_REST}.{name}"
+    for number, rest in enumerate(in_batches(files_beside(used, files))):
+        read = f"{_REST}.{name}_{number}"
         connection.execute(f"create table {read} as select * from {relation(rest)}")  # noqa: S608  files are quoted
         sources.append(f"select * from {read}")  # noqa: S608  a constant
     connection.execute(f"create view {location.dataset}.{name} as {' union all by name '.join(sources)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,12 +19,12 @@ import duckdb
 from dlt_threecx.destinations.location import HistoryLocation
 from dlt_threecx.tables import LOADS
 
-__all__ = ["Part", "Parts", "files_beside", "rows_of", "sql_list"]
+__all__ = ["Part", "Parts", "files_beside", "in_batches", "rows_of", "sql_list"]
 
 _LEAST = 16
 """Fewer files than these are not worth a part: they are read each time."""
-_MOST = 1_000
-"""No more files than these are read at once."""
+_MOST = 250
+"""No more files than these are read at once: each takes a third of a MB while it is open."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Parts:
         if len(rest) < _LEAST:
             return parts
         self._folder.mkdir(exist_ok=True, mode=0o700)
-        for start in range(0, len(rest), _MOST):
-            new = rest[start : start + _MOST]
+        for new in in_batches(rest):
             # A part takes in those before it that are no larger: so there are few, and a row is seldom copied.
             taken: list[Part] = []
             while parts and len(parts[-1].files) <= len(new) + sum(len(part.files) for part in taken):
@@ -129,6 +128,11 @@ def files_beside(parts: Sequence[Part], files: Sequence[str]) -> list[str]:
     """The files that are in no part."""
     kept = {file for part in parts for file in part.files}
     return [file for file in files if file not in kept]
+
+
+def in_batches(files: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The files, as many as can be read at once at a time."""
+    return (files[start : start + _MOST] for start in range(0, len(files), _MOST))
 
 
 def sql_list(texts: Iterable[str]) -> str:
