@@ -38,6 +38,7 @@ bench: $(READY) ## how fast, and how much memory; takes most of an hour
 	$(BIN)/python -m tests.benchmarks.questions
 	$(BIN)/python -m tests.benchmarks.publication
 	$(BIN)/python -m tests.benchmarks.postgres
+	$(BIN)/python -m tests.benchmarks.lake
 
 # in one process: others do not print what they measure
 prove: $(READY) $(SPARK) ## the long proofs: many random histories, walks and crashes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -225,6 +226,13 @@ def test_a_bucket_is_read_through_the_file_system_of_dlt(rig: Rig, monkeypatch: 
     assert _synced(rig, "parquet").error is None
     with open_history(_lake(rig)) as history:
         assert _rows(history, "select count(*) from devices") == [(len(rig.fleet),)]
+
+
+def test_tables_of_iceberg_merge_their_manifests_and_drop_old_metadata(days: Days) -> None:
+    files = (days.rigs["iceberg"].project / "lake" / "threecx" / "snapshots" / "metadata").glob("*.json")
+    properties = json.loads(max(files).read_text())["properties"]
+    assert properties["commit.manifest-merge.enabled"] == "true"
+    assert properties["write.metadata.delete-after-commit.enabled"] == "true"
 
 
 def test_parquet_is_the_default() -> None:

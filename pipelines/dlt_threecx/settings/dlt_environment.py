@@ -62,6 +62,15 @@ class _ProjectContext(RunContext):
         )
 
 
+_ICEBERG = {
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "16",
+    "write.metadata.delete-after-commit.enabled": "true",
+}
+"""Else a table gets one more manifest with every load, and whoever reads it opens them all. And every load leaves a
+list of all loads before it: ten thousand would fill some 30 GB."""
+
+
 def _defaults() -> dict[str, Any]:
     """What dlt does unless the user says otherwise."""
     # What dlt logs of a failed load is its traceback; our own error says what went wrong.
@@ -71,6 +80,7 @@ def _defaults() -> dict[str, Any]:
         "load": {"delete_completed_jobs": True},
         # It imports all of Airflow, which takes many seconds.
         "providers": {"enable_airflow_secrets": False},
+        "destination": {"filesystem": {"iceberg_table_properties": _ICEBERG}},
     }
 
 
