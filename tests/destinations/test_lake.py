@@ -25,7 +25,7 @@ from dlt_threecx.run import sync_pbxs
 from dlt_threecx.settings.config import RunConfig, TableFormat
 from dlt_threecx.simulator import Fleet, Simulator
 from dlt_threecx.source.errors import QueryError
-from tests.commands import settings_of, threecx
+from tests.commands import python, settings_of, threecx
 from tests.destinations.lakes import FORMATS, lake_environ
 from tests.rig import Rig
 
@@ -168,6 +168,31 @@ def test_files_that_came_twice_change_no_answer(copy: Rig, table_format: TableFo
             file.with_name(f"copy-of-{file.name}").write_bytes(file.read_bytes())
         assert _shown(_lake(copy)) == (before, [None])
     assert _synced(copy, table_format).error is None
+
+
+KILLED = """
+import os, shutil
+from pathlib import Path
+from dlt_threecx.cli import main
+def half(source, target):
+    content = Path(source).read_bytes()
+    Path(target).write_bytes(content[: len(content) // 2])
+    os._exit(9)
+shutil.copyfile = half
+main()
+"""
+
+
+def test_a_sync_that_is_killed_while_a_file_is_copied_leaves_no_half_of_it(tmp_path: Path) -> None:
+    environ = lake_environ(tmp_path / "lake", "parquet")
+    with Simulator(Fleet(devices=5)) as pbx:
+        environ |= settings_of(pbx)
+        assert threecx("sync", folder=tmp_path, **environ).code == 0
+        assert python("-c", KILLED, "sync", folder=tmp_path, **environ).code == 9
+        assert threecx("status", "--format", "json", folder=tmp_path, **environ).rows[0]["devices"] == 5
+        assert threecx("sync", folder=tmp_path, **environ).code == 0
+    ran = threecx("verify", "--format", "json", folder=tmp_path, **environ)
+    assert (ran.code, ran.rows[0]["attempts"]) == (0, 3), ran.err
 
 
 def test_commands_answer_from_files_and_write_none(tmp_path: Path) -> None:

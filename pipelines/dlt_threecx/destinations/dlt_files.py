@@ -1,12 +1,14 @@
-"""dlt's own destination of files, without the second that it waits for each file that needs no work."""
+"""dlt's own destination of files. It does not wait a second for a file that needs no work, and shows no half of one."""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 from dlt.common.destination.client import HasFollowupJobs, LoadJob, RunnableLoadJob
 from dlt.destinations.impl.filesystem.factory import filesystem
-from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
+from dlt.destinations.impl.filesystem.filesystem import FilesystemClient, FilesystemLoadJob
 from dlt.destinations.job_impl import FinalizedLoadJob, FinalizedLoadJobWithFollowupJobs
 
 __all__ = ["Files"]
@@ -23,16 +25,32 @@ class _DoneWithFollowup(HasFollowupJobs, _Done):
     """The same, for a file that goes into a table of Delta Lake or Iceberg by another job."""
 
 
-_AT_ONCE: dict[type[LoadJob], type[LoadJob]] = {
+class _Copied(FilesystemLoadJob):
+    """A file of a folder has its name when it is whole: a run may be killed, and others read meanwhile."""
+
+    def run(self) -> None:
+        if not self._job_client.config.is_local_filesystem:
+            super().run()
+            return
+        there = Path(self.make_remote_path())
+        there.parent.mkdir(parents=True, exist_ok=True)
+        # Not beside the others: whoever reads the table reads all files of its folder.
+        begun = Path(self._job_client.dataset_path, f"{there.name}.part")
+        shutil.copyfile(self._file_path, begun)
+        begun.replace(there)
+
+
+_OURS: dict[type[LoadJob], type[LoadJob]] = {
     FinalizedLoadJob: _Done,
     FinalizedLoadJobWithFollowupJobs: _DoneWithFollowup,
+    FilesystemLoadJob: _Copied,
 }
 
 
 class _Client(FilesystemClient):
     def get_load_job_class(self, table: Any, file_path: str) -> type[LoadJob]:
         found = super().get_load_job_class(table, file_path)
-        return _AT_ONCE.get(found, found)
+        return _OURS.get(found, found)
 
 
 class Files(filesystem):

@@ -151,17 +151,16 @@ class KnownRows:
                 return None
             if file_digest(known.file) != known.digest:
                 return None
-            device_ids = device_columns(known.file, "device_id")["device_id"].to_pylist()
+            return cls(
+                known.file,
+                device_columns(known.file, "device_id")["device_id"].to_pylist(),
+                {digest: (place, rows) for digest, (place, rows) in noted["pages"].items()},
+                base64.b64decode(noted["digests"]),
+                {(path, kind): places for path, kind, places in noted["witnesses"]},
+                noted["fingerprint"],
+            )
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None
-        return cls(
-            known.file,
-            device_ids,
-            {digest: (place, rows) for digest, (place, rows) in noted["pages"].items()},
-            base64.b64decode(noted["digests"]),
-            {(path, kind): places for path, kind, places in noted["witnesses"]},
-            noted["fingerprint"],
-        )
 
     def sum_without(self, places: Sequence[int]) -> int:
         """What the devices add to a fingerprint, without those at some places."""
