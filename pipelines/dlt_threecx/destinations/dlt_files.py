@@ -1,4 +1,4 @@
-"""dlt's own destination of files. It does not wait a second for a file that needs no work, and shows no half of one."""
+"""dlt's own destination of files. It shows none before it is whole, and does not wait a second for one without work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from dlt.destinations.impl.filesystem.factory import filesystem
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient, FilesystemLoadJob
 from dlt.destinations.job_impl import FinalizedLoadJob, FinalizedLoadJobWithFollowupJobs
 
-__all__ = ["Files"]
+__all__ = ["PART", "Files"]
+
+PART = ".part"
+"""How the name of a file ends while it is being copied."""
 
 
 class _Done(RunnableLoadJob):
@@ -35,7 +38,7 @@ class _Copied(FilesystemLoadJob):
         there = Path(self.make_remote_path())
         there.parent.mkdir(parents=True, exist_ok=True)
         # Not beside the others: whoever reads the table reads all files of its folder.
-        begun = Path(self._job_client.dataset_path, f"{there.name}.part")
+        begun = Path(self._job_client.dataset_path, f"{there.name}{PART}")
         shutil.copyfile(self._file_path, begun)
         begun.replace(there)
 

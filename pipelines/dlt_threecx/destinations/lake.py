@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dlt_threecx.destinations.base import Destination, History, Row
 from dlt_threecx.destinations.dlt_destination import client_of
-from dlt_threecx.destinations.dlt_files import Files
+from dlt_threecx.destinations.dlt_files import PART, Files
 from dlt_threecx.destinations.duckdb_file import DuckDbHistory
 from dlt_threecx.destinations.lake_parts import Part, Parts, files_beside, in_batches, rows_of, sql_list
 from dlt_threecx.destinations.location import LAKE, HistoryLocation
@@ -203,4 +203,5 @@ def _files(client: Any, table: str) -> list[str]:
     prefix, found = client.get_table_prefix(table), list[str]()
     for path, _, names in os.walk(folder):
         found += [f"{path.rstrip(os.sep)}{os.sep}{name}" for name in names]
-    return sorted(file for file in found if file.startswith(prefix))
+    # With a layout of one folder what is still being copied stands there too.
+    return sorted(file for file in found if file.startswith(prefix) and not file.endswith(PART))

@@ -2,13 +2,14 @@
 
 A file of a lake is never changed once it is there, but a reader pays for each. So a sync reads each only once, and
 keeps its rows. A part counts while it is the file that was written and the lake still has every file that it is made
-of; else these are read again. Deleting the folder is harmless, and `verify` never looks into it.
+of; else these are read again. Deleting the folder is harmless while no history is open. `verify` never looks into it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -25,6 +26,8 @@ _LEAST = 16
 """Fewer files than these are not worth a part: they are read each time."""
 _MOST = 250
 """No more files than these are read at once: each takes a third of a MB while it is open."""
+_OPEN_SECONDS = 24 * 60 * 60
+"""A part stays for so long after it has gone into another."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,17 @@ class Parts:
     """The parts of one table."""
 
     def __init__(self, location: HistoryLocation, table: str) -> None:
-        self._folder, self._table = location.work_folder / "lake", table
+        # The same from every working folder.
+        self._folder, self._table = location.work_folder.absolute() / "lake", table
         self._index = self._folder / f"{table}.json"
 
     def of(self, files: Collection[str]) -> list[Part]:
         """The parts that count while the table has these files."""
         there = set(files)
         return [
-            part for part in self._noted() if there.issuperset(part.files) and _is_whole(Path(part.path), part.digest)
+            part
+            for part in self._noted()
+            if there.issuperset(part.files) and Path(part.path).is_file() and _is_whole(Path(part.path), part.digest)
         ]
 
     def grown(
@@ -94,14 +100,15 @@ class Parts:
             return []
 
     def _note(self, parts: Sequence[Part]) -> None:
-        before = self._noted()
         half_written = self._index.with_suffix(".new")
         half_written.write_text(json.dumps([asdict(part) for part in parts]), encoding="utf-8")
         half_written.replace(self._index)
-        # A question may have read the index before: what was in it stays until the next time.
-        wanted = {part.path for part in (*before, *parts)}
+        # A history that is open reads what the index named when it was opened.
+        wanted = {part.path for part in parts}
         for path in self._folder.glob(f"{self._table}-*.parquet"):
-            if str(path) not in wanted:
+            if str(path) in wanted:
+                path.touch()
+            elif time.time() - path.stat().st_mtime > _OPEN_SECONDS:
                 path.unlink()
 
 

@@ -58,19 +58,24 @@ class Forked:
         self.kill()
         os.waitpid(self.child, 0)
         self.answers.close()
-        # What it did not hear any more is no news.
+        # It need not hear the rest.
         with suppress(BrokenPipeError):
             self.jobs.close()
 
 
 def forked(serve: Callable[[BinaryIO, BinaryIO], None], others: Sequence[Forked] = ()) -> Forked:
-    """Makes a copy, which calls `serve` with what leads to it and from it, and ends.
+    """Makes a copy, which calls `serve` with what leads to it and from it, and ends. Raises OSError when there is none.
 
     It closes what leads to `others`, so that each ends with this process alone.
     """
     jobs_out, jobs_in = os.pipe()
     answers_out, answers_in = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        for file in (jobs_out, jobs_in, answers_out, answers_in):
+            os.close(file)
+        raise
     if child == 0:
         try:
             of_others = (pipe.fileno() for other in others for pipe in (other.jobs, other.answers))
@@ -92,6 +97,8 @@ def told(error: Exception) -> Exception:
     """An error as a copy says it: one that nobody foresaw might not come through."""
     if isinstance(error, ThreecxError | OSError):
         return error
+    if isinstance(error, MemoryError):
+        return EndedError(_ASKED, "memory ran out", "Nothing was loaded. Run again when more is free")
     from dlt_threecx.snapshot.reading import unforeseen
 
     return unforeseen(error, _ASKED, "This is a bug: report it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -115,7 +116,9 @@ class _Rows:
         threads, and then it is too late for a copy.
         """
         if self._forks and more > _MANY and may_fork() and isinstance(self._writer, DeviceWriter):
-            self._writer = CopiedWriter(self._writer)
+            # It only saves time: where there may be no further process this one writes.
+            with suppress(OSError):
+                self._writer = CopiedWriter(self._writer)
         self._forks = False
 
     def _add_some(self, items: list[Item], places: Sequence[int | None]) -> None:
