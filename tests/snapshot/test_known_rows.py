@@ -21,7 +21,8 @@ from dlt_threecx.snapshot.device_file import DEVICE_FILE_SCHEMA, device_batches,
 from dlt_threecx.snapshot.fast_json import fast_json
 from dlt_threecx.snapshot.known_rows import NO_DIGEST, KnownFile, KnownRows, PageEnd, RowDecoder, RowKey
 from dlt_threecx.snapshot.snapshot import Snapshot
-from dlt_threecx.snapshot.take_snapshot import _rows_at, take_snapshot
+from dlt_threecx.snapshot.take_snapshot import take_snapshot
+from dlt_threecx.snapshot.walked_rows import rows_at
 from dlt_threecx.source.client import Client
 from dlt_threecx.source.device import MAX_PROPERTIES
 from dlt_threecx.source.errors import ProtocolError
@@ -302,4 +303,4 @@ def test_rows_of_two_files_come_in_their_places(seed: int) -> None:
     old = pa.concat_tables([old.slice(0, 20), old.slice(20)])
     wanted = sorted(random.sample(range(sum(sizes)), random.randint(1, sum(sizes))), key=lambda place: place % 50)
     ids = [place if place < sizes[0] else 100 + place - sizes[0] for place in wanted]
-    assert _rows_at(old, new, wanted).column("id").to_pylist() == ids
+    assert rows_at(old, new, wanted).column("id").to_pylist() == ids
